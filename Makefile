@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+# Everything Spanhook is built, tested and shown with. `make help` lists the targets.
+
+B := build
+V ?= 0
+SAN ?= 0
+ifeq ($(V),0)
+Q := @
+say = @printf '  %-8s %s\n' '$(1)' '$(2)'
+else
+Q :=
+say =
+endif
+
+CC ?= gcc
+CLANG ?= clang
+BPFTOOL ?= $(shell command -v bpftool || echo /usr/sbin/bpftool)
+ARCH := $(shell uname -m | sed 's/x86_64/x86/;s/aarch64/arm64/')
+VERSION := $(shell sed -n 's/^#define SPANHOOK_VERSION "\(.*\)"/\1/p' user/version.h)
+PREFIX ?= /usr/local
+
+WARN := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Werror
+CFLAGS ?= -O2 -g
+override CFLAGS += -std=gnu11 $(WARN) -MMD -MP
+LDFLAGS ?=
+ifeq ($(SAN),1)
+B := build/san
+override CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+override LDFLAGS += -fsanitize=address,undefined
+endif
+
+USER_LIBS := -lbpf -lelf -lz -lmicrohttpd -lpthread
+USER_SRC := $(wildcard user/*.c user/*/*.c)
+USER_OBJ := $(USER_SRC:%.c=$(B)/%.o)
+# What tests and fuzzers link: all but main and what needs the BPF skeleton.
+LIB_OBJ := $(filter-out $(B)/user/main.o $(B)/user/hook.o,$(USER_OBJ))
+BPF_SRC := $(wildcard bpf/*.bpf.c)
+BPF_OBJ := $(BPF_SRC:%.c=$(B)/%.o)
+
+ORDER_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard service/order/*.c))
+BACKEND_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard service/backend/*.c))
+UNIT := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/*_test.c))
+FUZZ := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/*.c))
+
+all: $(B)/spanhook services ## build everything
+services: $(B)/order-service $(B)/backend ## build the example services
+.PHONY: all services
+
+$(B)/spanhook: $(USER_OBJ)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(USER_LIBS)
+
+$(B)/user/hook.o: $(B)/spanhook.skel.h
+$(B)/user/%.o: user/%.c
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) -Iuser -I$(B) -c -o $@ $<
+
+# Each hook source is compiled alone and checkable alone; one object and one skeleton are loaded.
+$(B)/bpf/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h) bpf/drops.def vmlinux.h
+	$(call say,BPF,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(ARCH) -Wall -Wextra -Wno-unused-parameter -Wno-gnu-variable-sized-type-not-at-end -Werror -I. -c -o $@ $<
+$(B)/spanhook.bpf.o: $(BPF_OBJ)
+	$(call say,BPFLINK,$@)
+	$(Q)$(BPFTOOL) gen object $@ $^
+$(B)/spanhook.skel.h: $(B)/spanhook.bpf.o
+	$(call say,SKEL,$@)
+	$(Q)$(BPFTOOL) gen skeleton $< name spanhook > $@.tmp && mv $@.tmp $@
+
+# -O2 -g and no frame pointers: as a distribution builds its packages.
+$(B)/service/%.o: service/%.c
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) -fomit-frame-pointer -c -o $@ $<
+$(B)/order-service: $(ORDER_OBJ)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lmicrohttpd -lcurl -lcjson -lsqlite3 -lpthread
+$(B)/backend: $(BACKEND_OBJ)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lmicrohttpd -lcjson -lpthread
+
+$(B)/tests/unit/%: tests/unit/%.c $(LIB_OBJ)
+	$(call say,TEST,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -Iuser -I. -o $@ $< $(LIB_OBJ) $(USER_LIBS) -lcmocka -lcjson
+unit: $(UNIT)
+.PHONY: unit
+
+# libFuzzer needs clang; the sources are compiled again with its instrumentation.
+FUZZ_SRC := user/protocols/*.c user/detect.c
+$(B)/fuzz/%: tests/fuzz/%.c $(wildcard user/protocols/*.c user/*.h user/base/*.h) user/detect.c
+	$(call say,FUZZ,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) -g -O1 -std=gnu11 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -Iuser -o $@ $< $(wildcard $(FUZZ_SRC))
+
+# Objects wait for the packages when a target that promises them is asked for.
+ifneq ($(filter deps demo test,$(MAKECMDGOALS)),)
+$(USER_OBJ) $(BPF_OBJ) $(ORDER_OBJ) $(BACKEND_OBJ) $(UNIT) $(FUZZ): | deps
+endif
+deps: ## install the Debian packages that are missing (root)
+	$(Q)tests/deps.sh build $(if $(filter deps test,$(MAKECMDGOALS)),test)
+test: deps all unit ## run every test (root)
+	$(Q)B=$(B) tests/run
+lint: $(USER_OBJ) ## check licences, format, dependencies, the hot path, scripts and the manual
+	$(Q)B=$(B) tests/lint
+TIME ?= 60
+fuzz: $(FUZZ) ## run every fuzzer for TIME seconds
+	$(Q)for f in $(FUZZ); do tests/fuzz/run $$f $(TIME) || exit; done
+install: $(B)/spanhook ## install to DESTDIR/PREFIX
+	$(Q)install -D -m 755 $< $(DESTDIR)$(PREFIX)/bin/spanhook
+	$(Q)install -D -m 644 user/spanhook.1 $(DESTDIR)$(PREFIX)/share/man/man1/spanhook.1
+.PHONY: deps test lint fuzz install
+
+clean: ## remove build/
+	$(Q)rm -rf build
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+.PHONY: clean help
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

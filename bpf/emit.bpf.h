@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Events go to the agent here and nowhere else. */
+#pragma once
+
+#include "maps.bpf.h"
+
+#define WAKE_IDLE_NS 20000000ULL /* a lone event wakes the agent when nothing has for this long */
+#define WAKE_BUSY_NS 1000000ULL  /* no more than one wake-up in this time, however much waits */
+
+__u64 last_wake_ns __weak = 0;
+
+static __always_inline void event_init(struct event *e, __u16 type, __u16 flags, __u64 sock)
+{
+	__u64 id = bpf_get_current_pid_tgid();
+
+	e->type = type;
+	e->flags = flags;
+	e->pid = id >> 32;
+	e->tid = (__u32)id;
+	e->reserved = 0;
+	e->time_ns = bpf_ktime_get_ns();
+	e->sock = sock;
+}
+
+/* A wake-up costs the traced process an interrupt, so it is given only when it is due. */
+static __always_inline __u64 wake_flags(__u64 now_ns)
+{
+	__u64 since_ns = now_ns - last_wake_ns;
+
+	if (since_ns < WAKE_BUSY_NS)
+		return BPF_RB_NO_WAKEUP;
+	if (since_ns < WAKE_IDLE_NS && bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) < settings.wake_len)
+		return BPF_RB_NO_WAKEUP;
+	last_wake_ns = now_ns;
+	return BPF_RB_FORCE_WAKEUP;
+}
+
+/* Returns whether the event found room; else its loss was counted. */
+static __always_inline bool emit(struct event *e, __u64 size)
+{
+	if (bpf_ringbuf_output(&ring, e, size, wake_flags(e->time_ns)) == 0)
+		return true;
+	drop(DROP_ring_full);
+	return false;
+}

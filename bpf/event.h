@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The wire format between the BPF programs and the agent: the only header that both include. All
+ * times are bpf_ktime_get_ns(), CLOCK_MONOTONIC. Process and thread ids are those of the initial
+ * PID namespace.
+ */
+#pragma once
+
+#ifdef __VMLINUX_H__
+typedef __u8 event_u8;
+typedef __u16 event_u16;
+typedef __u32 event_u32;
+typedef __u64 event_u64;
+#else
+#include <stdint.h>
+typedef uint8_t event_u8;
+typedef uint16_t event_u16;
+typedef uint32_t event_u32;
+typedef uint64_t event_u64;
+#endif
+
+enum event_type {
+	EVENT_DATA = 1, /* struct event_data: bytes moved on a stream socket */
+	EVENT_CONN,     /* struct event_conn: a socket's addresses, before its first other event */
+	EVENT_STATE,    /* struct event_state: a TCP connection changed its state */
+	EVENT_PROCESS,  /* struct event_process: a target started, changed or ended */
+};
+
+enum event_flag {
+	EVENT_TX = 1 << 0,         /* data: sent; else received */
+	EVENT_NO_PAYLOAD = 1 << 1, /* data: its bytes could not be located or read */
+	EVENT_FRESH = 1 << 2,      /* conn: seen from its first byte on, in both directions */
+	EVENT_CLIENT = 1 << 3,     /* conn: this side connected */
+};
+
+struct event {
+	event_u16 type;  /* enum event_type */
+	event_u16 flags; /* enum event_flag */
+	event_u32 pid;
+	event_u32 tid;
+	event_u32 reserved;
+	event_u64 time_ns;
+	event_u64 sock; /* socket cookie, unique until reboot; 0: none */
+};
+
+/*
+ * len bytes were sent or received; 0 received: the peer sent all it will send. The record holds
+ * the first head_len and the last tail_len of them. Positions count bytes modulo 2^32: for TCP
+ * they are the sequence numbers of the connection, so they are the same at both of its ends;
+ * for unix sockets they count from the first traced byte on.
+ */
+struct event_data {
+	struct event h;
+	event_u32 pos; /* of the first byte */
+	event_u32 len;
+	event_u16 head_len;
+	event_u16 tail_len;
+	event_u32 cause_pos;  /* position after the last byte that this thread received before */
+	event_u64 cause_sock; /* ... and the socket it came from; 0: none */
+	event_u8 data[];      /* head_len + tail_len bytes */
+};
+
+#define EVENT_PATH_LEN 108
+
+struct event_conn {
+	struct event h;
+	event_u16 family;   /* AF_INET, AF_INET6 or AF_UNIX */
+	event_u16 local_port; /* host byte order */
+	event_u16 peer_port;
+	event_u16 path_len;
+	event_u32 netns;   /* inode number of its network namespace */
+	event_u32 tx_pos;  /* position of the next byte to send */
+	event_u32 rx_pos;  /* position of the next byte to receive */
+	event_u32 reserved;
+	event_u64 id;      /* identifies this end of a unix connection ... */
+	event_u64 peer_id; /* ... and its other end; 0: none */
+	event_u8 local_ip[16];
+	event_u8 peer_ip[16];
+	event_u8 path[EVENT_PATH_LEN]; /* unix: the listener's path; starts with NUL when abstract */
+};
+
+struct event_state {
+	struct event h;
+	event_u8 old_state; /* TCP_* of include/net/tcp_states.h */
+	event_u8 new_state;
+	event_u8 shutdown;  /* RCV_SHUTDOWN | SEND_SHUTDOWN: both means close() */
+	event_u8 reserved;
+	event_u32 error;    /* sk_err, an errno; 0: none */
+	event_u32 tx_pos;      /* as in struct event_conn ... */
+	event_u32 rx_pos;
+	event_u8 local_ip[16]; /* ... and learned late by a connecting socket, as its own address is */
+	event_u16 local_port;
+	event_u16 reserved2[3];
+};
+
+enum process_change {
+	PROCESS_FORKED = 1, /* h.pid is a new target, a child of parent */
+	PROCESS_EXECED,     /* h.pid runs another executable; it is a target until told otherwise */
+	PROCESS_EXITED,
+	PROCESS_SELECTED,   /* h.pid listens on a port that was asked for */
+};
+
+#define PROCESS_PATH_LEN 128
+
+struct event_process {
+	struct event h;
+	event_u32 change; /* enum process_change */
+	event_u32 parent;
+	event_u8 command[16];            /* comm, terminated */
+	event_u8 path[PROCESS_PATH_LEN]; /* execed: the file as it was named to execve(), terminated */
+};
+
+enum target_flag {
+	TARGET_PAUSED = 1 << 0, /* being set up: its open sockets are listed, its events are not yet sent */
+};
+
+/* Value of the map `targets`, keyed by process id. */
+struct target {
+	event_u32 flags;
+};
+
+/* Set by the agent before the programs are loaded, read-only from then on. */
+struct settings {
+	event_u32 capture_len; /* captured after a change of direction, at most CAPTURE_MAX */
+	event_u32 wake_len;    /* waiting bytes that wake the agent */
+	event_u8 watch_exec;   /* every executed program becomes a target until the agent says otherwise */
+	event_u8 watch_ports;  /* who listens on a port of the map `ports` becomes a target */
+};

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Every map and the read-only configuration. Weak, so that each hook source can be compiled alone. */
+#pragma once
+
+#include "event.h"
+
+enum drop_id {
+#define DROP(reason, stage, help) DROP_##reason,
+#include "drops.def"
+#undef DROP
+	DROPS_LEN,
+};
+
+/* Bytes of one event that can be captured at most. */
+#define CAPTURE_MAX 8192
+
+const volatile struct settings settings __weak = {};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4 << 20);
+} ring __weak SEC(".maps");
+
+/* Process id → struct target. A process that is not in it is not traced. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__type(key, __u32);
+	__type(value, struct target);
+} targets __weak SEC(".maps");
+
+/* Listening ports, host byte order, whose owners become targets. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 64);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u16);
+	__type(value, __u8);
+} ports __weak SEC(".maps");
+
+/* What is remembered of a socket; freed by the kernel with the socket. */
+struct sock_state {
+	__u64 id;           /* socket cookie */
+	__u64 announced_ns; /* when its last EVENT_CONN was sent; 0: never */
+	__u32 tx_pos;       /* unix: bytes sent and received so far */
+	__u32 rx_pos;
+	__u32 capture_left; /* bytes that may still be captured in this direction's turn */
+	__u16 flags;        /* EVENT_FRESH, EVENT_CLIENT */
+	__u8 last_dir;      /* EVENT_TX or 0, of the last event; 0xff: none yet */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct sock_state);
+} sock_states __weak SEC(".maps");
+
+/* What a thread received last: the cause of what it does next. */
+struct cause {
+	__u64 sock;
+	__u32 pos;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct cause);
+} causes __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, DROPS_LEN);
+	__type(key, __u32);
+	__type(value, __u64);
+} drops __weak SEC(".maps");
+
+static __always_inline void drop(__u32 reason)
+{
+	__u64 *n = bpf_map_lookup_elem(&drops, &reason);
+
+	if (n)
+		(*n)++;
+}
+
+static __always_inline bool is_target(__u32 pid)
+{
+	struct target *t = bpf_map_lookup_elem(&targets, &pid);
+
+	return t && !(t->flags & TARGET_PAUSED);
+}

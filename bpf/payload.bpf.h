@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Copies the interesting bytes of a transfer from user memory: the first ones and a few last ones. */
+#pragma once
+
+#include "compat.bpf.h"
+
+#define IOVECS_MAX 16 /* vectors that are looked at; what lies beyond is not captured */
+#define TAIL_LEN 64
+
+/* One event being built; one a program and CPU, so nothing else writes it meanwhile. */
+struct scratch {
+	struct event_data e;
+	__u8 data[2 * CAPTURE_MAX + TAIL_LEN];
+};
+
+/* Bytes in user memory: one buffer, or vectors of them. */
+struct payload {
+	__u64 buffer;
+	__u64 vectors;
+	__u32 vectors_len;
+};
+
+struct user_iovec {
+	__u64 base;
+	__u64 len;
+};
+
+/* The part of the user-space struct msghdr that is read. */
+struct user_msghdr_head {
+	__u64 name;
+	__u64 namelen;
+	struct user_iovec *iov;
+	__u64 iovlen;
+};
+
+/* Where the bytes of the current system call lie; false when there are none to be found. */
+static __always_inline bool payload_find(struct payload *ret_payload)
+{
+	struct user_msghdr_head msg;
+	struct call call;
+
+	ret_payload->buffer = 0;
+	current_call(&call);
+	switch (call.kind) {
+	case PAYLOAD_BUFFER:
+		ret_payload->buffer = call.arg2;
+		return true;
+	case PAYLOAD_VECTOR:
+		ret_payload->vectors = call.arg2;
+		ret_payload->vectors_len = call.arg3;
+		return true;
+	case PAYLOAD_MESSAGES:
+		/* Which of several messages this is cannot be told. */
+		if (call.arg3 != 1)
+			break;
+	/* fallthrough */
+	case PAYLOAD_MESSAGE:
+		if (bpf_probe_read_user(&msg, sizeof(msg), (void *)call.arg2) < 0) {
+			drop(DROP_payload_unreadable);
+			return false;
+		}
+		ret_payload->vectors = (__u64)msg.iov;
+		ret_payload->vectors_len = msg.iovlen;
+		return true;
+	case PAYLOAD_FILE:
+		return false;
+	default:
+		break;
+	}
+	drop(DROP_payload_unlocatable);
+	return false;
+}
+
+static __always_inline __u32 min_u32(__u32 a, __u32 b)
+{
+	return a < b ? a : b;
+}
+
+static __always_inline int copy_buffer(struct scratch *s, __u64 from, __u32 len, __u32 head_len, __u32 tail_len)
+{
+	if (head_len > CAPTURE_MAX)
+		head_len = CAPTURE_MAX;
+	if (tail_len > TAIL_LEN)
+		tail_len = TAIL_LEN;
+	if (bpf_probe_read_user(s->data, head_len, (void *)from) < 0)
+		return -1;
+	s->e.head_len = head_len;
+	if (tail_len &&
+	    bpf_probe_read_user(s->data + head_len, tail_len, (void *)(from + len - tail_len)) == 0)
+		s->e.tail_len = tail_len;
+	return 0;
+}
+
+struct vector_walk {
+	struct scratch *s;
+	__u64 vectors;
+	__u32 len;      /* of the transfer */
+	__u32 head_len; /* wanted */
+	__u32 tail_len;
+	__u32 seen;     /* bytes of the transfer in the vectors so far */
+	__u32 copied;
+	bool failed;
+};
+
+/* One vector, for bpf_loop(), so that the verifier looks at it once. Returns 1 to stop. */
+static long copy_vector(__u32 i, struct vector_walk *w)
+{
+	struct user_iovec v;
+	__u32 part, want, at = w->copied;
+
+	w->failed = true;
+	if (at > CAPTURE_MAX || bpf_probe_read_user(&v, sizeof(v), (void *)(w->vectors + i * sizeof(v))) < 0)
+		return 1;
+	part = v.len < w->len - w->seen ? (__u32)v.len : w->len - w->seen;
+	/* The head is the transfer's start without a hole. */
+	if (at == w->seen && at < w->head_len) {
+		want = min_u32(part, w->head_len - at);
+		if (want > CAPTURE_MAX || bpf_probe_read_user(w->s->data + at, want, (void *)v.base) < 0)
+			return 1;
+		w->copied = at = at + want;
+	}
+	w->seen += part;
+	w->failed = false;
+	if (w->seen < w->len)
+		return 0;
+	want = min_u32(w->tail_len, part);
+	if (want && want <= TAIL_LEN && at <= CAPTURE_MAX && at + want <= w->len &&
+	    bpf_probe_read_user(w->s->data + at, want, (void *)(v.base + part - want)) == 0)
+		w->s->e.tail_len = want;
+	return 1;
+}
+
+static __always_inline int copy_vectors(struct scratch *s, const struct payload *p, __u32 len, __u32 head_len,
+					__u32 tail_len)
+{
+	struct vector_walk w = {
+		.s = s, .vectors = p->vectors, .len = len, .head_len = head_len, .tail_len = tail_len
+	};
+
+	bpf_loop(min_u32(p->vectors_len, IOVECS_MAX), copy_vector, &w, 0);
+	s->e.head_len = w.copied;
+	return w.failed ? -1 : 0;
+}
+
+/* Fills in s->data, head_len and tail_len for a transfer of len bytes, of which `want` may be captured. */
+static __always_inline void payload_copy(struct scratch *s, __u32 len, __u32 want)
+{
+	struct payload p = {};
+	__u32 head_len = min_u32(len, want);
+	__u32 tail_len = min_u32(len - head_len, TAIL_LEN);
+	int err;
+
+	s->e.head_len = s->e.tail_len = 0;
+	if (!payload_find(&p)) {
+		s->e.h.flags |= EVENT_NO_PAYLOAD;
+		return;
+	}
+	err = p.buffer ? copy_buffer(s, p.buffer, len, head_len, tail_len)
+		       : copy_vectors(s, &p, len, head_len, tail_len);
+	if (err) {
+		s->e.head_len = s->e.tail_len = 0;
+		s->e.h.flags |= EVENT_NO_PAYLOAD;
+		drop(DROP_payload_unreadable);
+	}
+}

@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Hook source: what traced processes send and receive on stream sockets. */
+#include "vmlinux.h"
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "cause.bpf.h"
+#include "emit.bpf.h"
+#include "payload.bpf.h"
+
+#define AF_UNIX 1
+#define AF_INET 2
+#define AF_INET6 10
+#define SOCK_STREAM 1
+#define IPPROTO_TCP 6
+#define MSG_PEEK 0x02
+#define MSG_TRUNC 0x20
+#define RCV_SHUTDOWN 1
+#define SOCK_DONE 1 /* bit of sk_flags, include/net/sock.h: the peer's FIN has arrived */
+
+/* include/net/tcp_states.h */
+enum {
+	TCP_ESTABLISHED = 1,
+	TCP_SYN_SENT = 2,
+	TCP_FIN_WAIT1 = 4,
+	TCP_CLOSE = 7,
+	TCP_LAST_ACK = 9,
+	TCP_LISTEN = 10,
+};
+
+/* A socket that lives longer is announced again, so that an agent that forgot it can learn it anew. */
+#define ANNOUNCE_NS (300ULL * 1000000000)
+
+/* Captured of each event, whatever came before it in its direction's turn: room for a head. */
+#define LEAD_LEN 1024
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 2);
+	__type(key, __u32);
+	__type(value, struct scratch);
+} scratches SEC(".maps");
+
+static __always_inline bool is_stream(const struct sock *sk)
+{
+	__u16 family = sk->__sk_common.skc_family;
+
+	if (sk->sk_type != SOCK_STREAM)
+		return false;
+	return family == AF_UNIX || ((family == AF_INET || family == AF_INET6) && sk->sk_protocol == IPPROTO_TCP);
+}
+
+/* Position of the next byte that the process will receive. */
+static __always_inline __u32 tcp_rx_pos(const struct sock *sk, const struct tcp_sock *tp)
+{
+	__u32 pos = tp->copied_seq;
+
+	/* A FIN takes a sequence number; tcp_recvmsg() steps over it together with the last data. */
+	if ((sk->__sk_common.skc_flags & (1 << SOCK_DONE)) && pos == tp->rcv_nxt)
+		pos--;
+	return pos;
+}
+
+/* Has nothing been received and sent on this connection but rx_len and tx_len bytes? */
+static __always_inline bool tcp_is_fresh(const struct sock *sk, const struct tcp_sock *tp, __u32 rx_len,
+					 __u32 tx_len)
+{
+	bool fin = sk->__sk_common.skc_flags & (1 << SOCK_DONE);
+	__u32 unread = tp->rcv_nxt - fin - tcp_rx_pos(sk, tp);
+	__u64 received = tp->bytes_received - unread;
+	/* An active open counts its SYN among the bytes acknowledged. */
+	__u64 sent = tp->bytes_acked + (tp->write_seq - tp->snd_una);
+
+	return received == rx_len && sent <= (__u64)tx_len + 1;
+}
+
+static __always_inline void fill_addresses(const struct sock *sk, __u8 *local_ip, __u8 *peer_ip)
+{
+	if (sk->__sk_common.skc_family == AF_INET6) {
+		BPF_CORE_READ_INTO(local_ip, sk, __sk_common.skc_v6_rcv_saddr.in6_u.u6_addr8);
+		BPF_CORE_READ_INTO(peer_ip, sk, __sk_common.skc_v6_daddr.in6_u.u6_addr8);
+	} else {
+		__builtin_memcpy(local_ip, &(__be32){ sk->__sk_common.skc_rcv_saddr }, 4);
+		__builtin_memcpy(peer_ip, &(__be32){ sk->__sk_common.skc_daddr }, 4);
+	}
+}
+
+static __always_inline void fill_path(struct event_conn *e, struct sock *sk, struct sock *peer)
+{
+	struct unix_address *addr = BPF_CORE_READ((struct unix_sock *)sk, addr);
+	int len;
+
+	/* The client's end has no name; its peer carries the listener's. */
+	if (!addr && peer)
+		addr = BPF_CORE_READ((struct unix_sock *)peer, addr);
+	if (!addr)
+		return;
+	len = BPF_CORE_READ(addr, len) - 2; /* without sun_family */
+	if (len <= 0)
+		return;
+	if (len > EVENT_PATH_LEN)
+		len = EVENT_PATH_LEN;
+	bpf_probe_read_kernel(e->path, sizeof(e->path), addr->name[0].sun_path);
+	e->path_len = len;
+}
+
+/* Tells the agent a socket's addresses and positions. */
+static __always_inline void announce(struct sock *sk, struct sock_state *s, __u32 tx_pos, __u32 rx_pos)
+{
+	struct event_conn e = {};
+
+	event_init(&e.h, EVENT_CONN, s->flags, s->id);
+	e.family = sk->__sk_common.skc_family;
+	e.netns = sk->__sk_common.skc_net.net->ns.inum;
+	e.tx_pos = tx_pos;
+	e.rx_pos = rx_pos;
+	if (e.family == AF_UNIX) {
+		struct sock *peer = BPF_CORE_READ((struct unix_sock *)sk, peer);
+
+		e.id = (__u64)sk;
+		e.peer_id = (__u64)peer;
+		fill_path(&e, sk, peer);
+	} else {
+		e.local_port = sk->__sk_common.skc_num;
+		e.peer_port = __builtin_bswap16(sk->__sk_common.skc_dport);
+		fill_addresses(sk, e.local_ip, e.peer_ip);
+	}
+	if (emit(&e.h, sizeof(e)))
+		s->announced_ns = e.h.time_ns;
+}
+
+static __always_inline struct sock_state *sock_state_create(struct sock *sk)
+{
+	struct sock_state *s = bpf_sk_storage_get(&sock_states, sk, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+
+	if (!s) {
+		drop(DROP_no_storage);
+		return NULL;
+	}
+	if (!s->id) {
+		s->id = bpf_get_socket_cookie(sk);
+		s->last_dir = 0xff;
+	}
+	return s;
+}
+
+static __always_inline int transfer(struct sock *sk, __u32 len, __u16 dir, bool no_payload)
+{
+	__u32 slot = dir == EVENT_TX, pid = bpf_get_current_pid_tgid() >> 32;
+	struct sock_state *s;
+	struct scratch *scratch;
+	struct tcp_sock *tp = NULL;
+	__u32 tx_pos, rx_pos, want;
+	__u64 size;
+
+	if (!is_target(pid) || !is_stream(sk))
+		return 0;
+	s = sock_state_create(sk);
+	scratch = bpf_map_lookup_elem(&scratches, &slot);
+	if (!s || !scratch)
+		return 0;
+
+	/* Positions of the first byte of this transfer, and of the next in the other direction. */
+	if (sk->__sk_common.skc_family == AF_UNIX) {
+		tx_pos = s->tx_pos;
+		rx_pos = s->rx_pos;
+		if (dir)
+			s->tx_pos += len;
+		else
+			s->rx_pos += len;
+		if (!s->announced_ns)
+			s->flags |= EVENT_FRESH;
+	} else {
+		tp = bpf_skc_to_tcp_sock(sk);
+		if (!tp)
+			return 0;
+		tx_pos = tp->write_seq - (dir ? len : 0);
+		rx_pos = tcp_rx_pos(sk, tp) - (dir ? 0 : len);
+		if (!s->announced_ns && tcp_is_fresh(sk, tp, dir ? 0 : len, dir ? len : 0))
+			s->flags |= EVENT_FRESH;
+	}
+
+	if (s->last_dir != dir) {
+		s->last_dir = dir;
+		s->capture_left = settings.capture_len;
+	}
+	event_init(&scratch->e.h, EVENT_DATA, dir, s->id);
+	if (!s->announced_ns || scratch->e.h.time_ns - s->announced_ns > ANNOUNCE_NS)
+		announce(sk, s, tx_pos, rx_pos);
+
+	scratch->e.pos = dir ? tx_pos : rx_pos;
+	scratch->e.len = len;
+	cause_stamp(&scratch->e);
+	if (no_payload || !len) {
+		scratch->e.head_len = scratch->e.tail_len = 0;
+		scratch->e.h.flags |= EVENT_NO_PAYLOAD;
+	} else {
+		want = s->capture_left > LEAD_LEN ? s->capture_left : LEAD_LEN;
+		payload_copy(scratch, len, want);
+		s->capture_left -= min_u32(s->capture_left, scratch->e.head_len);
+	}
+	if (!dir && len)
+		cause_set(s->id, rx_pos + len);
+
+	size = sizeof(scratch->e) + scratch->e.head_len + scratch->e.tail_len;
+	if (size <= sizeof(*scratch))
+		emit(&scratch->e.h, size);
+	return 0;
+}
+
+/* Kernel 6.3, commit 6e6eda44b939: fires once for each send on any socket, in the sender's context. */
+SEC("tp_btf/sock_send_length")
+int BPF_PROG(socket__send, struct sock *sk, int ret, int flags)
+{
+	if (ret <= 0)
+		return 0;
+	return transfer(sk, ret, EVENT_TX, false);
+}
+
+SEC("tp_btf/sock_recv_length")
+int BPF_PROG(socket__recv, struct sock *sk, int ret, int flags)
+{
+	if (ret < 0 || (flags & MSG_PEEK))
+		return 0;
+	/* Zero is the end of the stream only when the peer has shut down; else a buffer of no bytes. */
+	if (ret == 0 && !(sk->sk_shutdown & RCV_SHUTDOWN))
+		return 0;
+	/* tcp(7): MSG_TRUNC discards the bytes instead of copying them. */
+	return transfer(sk, ret, 0, flags & MSG_TRUNC);
+}
+
+static __always_inline void select_listener(struct sock *sk, __u32 pid, __u32 tid)
+{
+	struct event_process e = {};
+	struct target t = {};
+	__u16 port = sk->__sk_common.skc_num;
+
+	if (!bpf_map_lookup_elem(&ports, &port) || bpf_map_lookup_elem(&targets, &pid))
+		return;
+	if (bpf_map_update_elem(&targets, &pid, &t, BPF_ANY)) {
+		drop(DROP_targets_full);
+		return;
+	}
+	event_init(&e.h, EVENT_PROCESS, 0, 0);
+	e.h.pid = pid;
+	e.h.tid = tid;
+	e.change = PROCESS_SELECTED;
+	emit(&e.h, sizeof(e));
+}
+
+/*
+ * Kernel 4.16, commit 563e0bb0dc74. Runs in the process for connect(), listen() and close(), else in
+ * whatever context handles the packet: only sockets that have our state matter then.
+ */
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(socket__state, struct sock *sk, int old_state, int new_state)
+{
+	__u64 id = bpf_get_current_pid_tgid();
+	struct sock_state *s;
+	struct event_state e = {};
+	struct tcp_sock *tp;
+	__u8 peer_ip[16];
+
+	if (new_state == TCP_LISTEN && settings.watch_ports)
+		select_listener(sk, id >> 32, (__u32)id);
+	if (new_state == TCP_SYN_SENT && sk->sk_protocol == IPPROTO_TCP && is_target(id >> 32)) {
+		s = sock_state_create(sk);
+		if (s) {
+			s->flags |= EVENT_FRESH | EVENT_CLIENT;
+			announce(sk, s, 0, 0);
+		}
+		return 0;
+	}
+	if (old_state != TCP_SYN_SENT && new_state != TCP_FIN_WAIT1 && new_state != TCP_LAST_ACK &&
+	    new_state != TCP_CLOSE)
+		return 0;
+	s = bpf_sk_storage_get(&sock_states, sk, 0, 0);
+	if (!s || !s->announced_ns)
+		return 0;
+	event_init(&e.h, EVENT_STATE, 0, s->id);
+	e.old_state = old_state;
+	e.new_state = new_state;
+	e.shutdown = sk->sk_shutdown;
+	e.error = sk->sk_err;
+	e.local_port = sk->__sk_common.skc_num;
+	fill_addresses(sk, e.local_ip, peer_ip);
+	tp = bpf_skc_to_tcp_sock(sk);
+	if (tp) {
+		e.tx_pos = tp->write_seq;
+		e.rx_pos = tp->copied_seq;
+	}
+	emit(&e.h, sizeof(e));
+	return 0;
+}
+
+/* Lists the sockets that targets have open already; run once when targets are added. */
+SEC("iter/task_file")
+int socket__existing(struct bpf_iter__task_file *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct file *file = ctx->file;
+	struct socket *socket;
+	struct sock_state *s;
+	struct tcp_sock *tp;
+	struct sock *sk;
+	__u32 pid, tx_pos = 0, rx_pos = 0;
+
+	/* Threads share their files: the first one speaks for all. */
+	if (!task || !file || task->pid != task->tgid)
+		return 0;
+	pid = task->tgid;
+	socket = bpf_sock_from_file(file);
+	if (!socket)
+		return 0;
+	sk = socket->sk;
+	if (!sk || !is_stream(sk))
+		return 0;
+	if (sk->__sk_common.skc_state == TCP_LISTEN && settings.watch_ports &&
+	    sk->__sk_common.skc_family != AF_UNIX)
+		select_listener(sk, pid, pid);
+	if (!bpf_map_lookup_elem(&targets, &pid))
+		return 0;
+	if (sk->__sk_common.skc_state == TCP_LISTEN)
+		return 0;
+	s = sock_state_create(sk);
+	if (!s || s->announced_ns)
+		return 0;
+	if (sk->__sk_common.skc_family != AF_UNIX) {
+		tp = bpf_skc_to_tcp_sock(sk);
+		if (!tp)
+			return 0;
+		tx_pos = tp->write_seq;
+		rx_pos = tcp_rx_pos(sk, tp);
+	}
+	announce(sk, s, tx_pos, rx_pos);
+	return 0;
+}
+
+char LICENSE[] SEC("license") __weak = "Dual BSD/GPL";

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Fuzzes every parser: the input is a *.case file (tests/protocols/README.md), so that cases are seeds and a
+ * finding is nearly a case. Checks the contract of parser.h, and that messages do not depend on how their
+ * bytes arrive.
+ *
+ *	build/fuzz/protocols -max_total_time=600 CORPUS tests/protocols/http1
+ */
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#define driver_fail(text)                                                                                    \
+	do {                                                                                                 \
+		fprintf(stderr, "does not hold: %s\n", text);                                                \
+		abort();                                                                                     \
+	} while (0)
+#include "../protocols/driver.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static struct script script;
+	static struct driver driver;
+	static struct text whole, split;
+	const struct parser *parser = NULL;
+	bool lost;
+
+	script_read(&script, (struct slice){ (const char *)data, size });
+	if (script.ops_len == 0)
+		return 0;
+
+	driver_run(&driver, NULL, &script, (struct arrival){ 0 });
+	if (!driver.parser) {
+		parser = parsers[data[size - 1] % parsers_len];
+		driver_run(&driver, parser, &script, (struct arrival){ 0 });
+	}
+	driver_report(&driver, &whole);
+	lost = driver.lost;
+
+	/* Once something was lost, what is found again depends on the events. */
+	driver_run(&driver, parser, &script, (struct arrival){ .bytes = true });
+	driver_report(&driver, &split);
+	if (!lost && (whole.len != split.len || memcmp(whole.p, split.p, whole.len) != 0)) {
+		fprintf(stderr, "whole:\n%.*sbyte by byte:\n%.*s", (int)whole.len, whole.p, (int)split.len,
+			split.p);
+		driver_fail("messages do not depend on how their bytes arrive");
+	}
+	return 0;
+}

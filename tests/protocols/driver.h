@@ -1,0 +1,508 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The least connection that can drive a parser: hands it bytes, honours skips, cuts at holes, finds
+ * the way back, and holds the parser to its contract (parser.h). Every input ends at an unmapped page.
+ * The includer defines driver_fail(text), which does not return.
+ */
+#pragma once
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "detect.h"
+#include "script.h"
+
+#define DRIVER_MESSAGES 256
+#define DRIVER_HINTS    256
+#define DRIVER_BUFFER   (64 << 10) /* what is kept of one direction; then it is cut */
+#define DRIVER_TEXT     (64 << 10)
+#define DRIVER_TAIL     16 /* last bytes of an event that ends() is shown */
+
+#define DRIVER_CHECK(condition)                                                                              \
+	do {                                                                                                 \
+		if (!(condition))                                                                            \
+			driver_fail(#condition);                                                             \
+	} while (0)
+
+struct text {
+	size_t len;
+	char p[DRIVER_TEXT];
+};
+
+struct seen {
+	enum flow flow;
+	unsigned flags; /* of all its steps */
+	uint64_t body_len;
+	bool closed; /* ended by the sender's close */
+	bool lost;   /* its framing was lost */
+	bool open;   /* did not end */
+	struct slice head;
+};
+
+struct driven {
+	char *end;     /* of the buffer, where the unmapped page is */
+	size_t len;    /* bytes that wait, the last of them at end - 1 */
+	uint64_t skip; /* body bytes to come */
+	bool ends;     /* and then the message is complete */
+	bool lost;     /* looking for the next message */
+	struct seen *current;
+};
+
+struct driver {
+	const struct parser *parser; /* NULL: not known yet */
+	bool unknown;                /* surely not one of ours */
+	bool opaque;
+	bool lost; /* something was, in either direction */
+	struct driven streams[2];
+	size_t hints_from, hints_to;
+	uint8_t hints[DRIVER_HINTS];
+	size_t seen_len;
+	struct seen seen[DRIVER_MESSAGES];
+	struct text heads;
+	uint64_t state[PARSER_STATE_MAX / sizeof(uint64_t)];
+};
+
+__attribute__((format(printf, 2, 3))) static inline void text_print(struct text *text, const char *format,
+								    ...)
+{
+	va_list args;
+	int n;
+
+	va_start(args, format);
+	n = vsnprintf(text->p + text->len, sizeof(text->p) - text->len, format, args);
+	va_end(args);
+	if (n > 0)
+		text->len += (size_t)n;
+	if (text->len >= sizeof(text->p))
+		text->len = sizeof(text->p) - 1;
+}
+
+/* A value as it stands in a case: bare, or in quotes with escapes when it has to be. */
+static inline void text_value(struct text *text, struct slice s)
+{
+	bool bare = s.len > 0;
+
+	for (size_t i = 0; i < s.len; i++)
+		bare &= s.p[i] > ' ' && s.p[i] < 0x7f && s.p[i] != '"' && s.p[i] != '\\';
+	if (bare) {
+		text_print(text, "%.*s", (int)s.len, s.p);
+		return;
+	}
+	text_print(text, "\"");
+	for (size_t i = 0; i < s.len; i++) {
+		if (s.p[i] == '\r')
+			text_print(text, "\\r");
+		else if (s.p[i] == '\n')
+			text_print(text, "\\n");
+		else if (s.p[i] == '\t')
+			text_print(text, "\\t");
+		else if (s.p[i] == '"' || s.p[i] == '\\')
+			text_print(text, "\\%c", s.p[i]);
+		else if (s.p[i] >= ' ' && s.p[i] < 0x7f)
+			text_print(text, "%c", s.p[i]);
+		else
+			text_print(text, "\\x%02x", (unsigned char)s.p[i]);
+	}
+	text_print(text, "\"");
+}
+
+static inline void text_field(struct text *text, const char *name, struct slice value)
+{
+	if (value.len == 0)
+		return;
+	text_print(text, " %s=", name);
+	text_value(text, value);
+}
+
+static inline void text_head(struct text *text, const struct message *m)
+{
+	if (m->method.len > 0) {
+		text_print(text, " ");
+		text_value(text, m->method);
+	}
+	if (m->target.len > 0) {
+		text_print(text, " ");
+		text_value(text, m->target);
+	}
+	if (m->status != 0)
+		text_print(text, " %d", m->status);
+	if (m->key != 0)
+		text_print(text, " key=%llu", (unsigned long long)m->key);
+	text_field(text, "host", m->host);
+	text_field(text, "user-agent", m->user_agent);
+	text_field(text, "x-request-id", m->request_id);
+	text_field(text, "traceparent", m->traceparent);
+	text_field(text, "tracestate", m->tracestate);
+}
+
+/* What was seen, a message a line, in the order of their beginnings. */
+static inline void driver_report(const struct driver *d, struct text *ret_text)
+{
+	static const char *const names[] = { NULL,        NULL,        "interim", "opaque",
+					     "truncated", "unbounded", "oneway",  "last" };
+
+	ret_text->len = 0;
+	for (const struct seen *seen = d->seen; seen < d->seen + d->seen_len; seen++) {
+		text_print(ret_text, "%c%.*s", seen->flow == FLOW_REQUEST ? '>' : '<', (int)seen->head.len,
+			   seen->head.p);
+		if (seen->body_len > 0)
+			text_print(ret_text, " body=%llu", (unsigned long long)seen->body_len);
+		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+			if (names[i] && seen->flags & 1U << i)
+				text_print(ret_text, " %s", names[i]);
+		text_print(ret_text, "%s%s%s\n", seen->closed ? " close" : "", seen->lost ? " lost" : "",
+			   seen->open ? " open" : "");
+	}
+	for (int flow = FLOW_REQUEST; flow <= FLOW_RESPONSE; flow++)
+		if (d->streams[flow].len > 0 && !d->opaque && !d->unknown)
+			text_print(ret_text, "%c rest=%zu\n", flow == FLOW_REQUEST ? '>' : '<',
+				   d->streams[flow].len);
+	if (d->unknown)
+		text_print(ret_text, "unknown\n");
+}
+
+/* parser NULL: the first bytes tell it. d is zeroed before its first use, and may be used again. */
+static inline void driver_start(struct driver *d, const struct parser *parser)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+	for (int flow = FLOW_REQUEST; flow <= FLOW_RESPONSE; flow++) {
+		char *end = d->streams[flow].end;
+
+		if (!end) {
+			char *map = mmap(NULL, DRIVER_BUFFER + page, PROT_READ | PROT_WRITE,
+					 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+			if (map == MAP_FAILED || mprotect(map + DRIVER_BUFFER, page, PROT_NONE) < 0)
+				driver_fail("no memory for the input");
+			end = map + DRIVER_BUFFER;
+		}
+		d->streams[flow] = (struct driven){ .end = end };
+	}
+	d->parser = parser;
+	d->unknown = d->opaque = d->lost = false;
+	d->hints_from = d->hints_to = d->seen_len = d->heads.len = 0;
+	memset(d->state, 0, sizeof(d->state));
+}
+
+static inline struct slice driver_waiting(const struct driver *d, enum flow flow)
+{
+	const struct driven *stream = &d->streams[flow];
+
+	return (struct slice){ stream->end - stream->len, stream->len };
+}
+
+static inline void driver_append(struct driver *d, enum flow flow, const char *p, size_t len)
+{
+	struct driven *stream = &d->streams[flow];
+
+	memmove(stream->end - stream->len - len, stream->end - stream->len, stream->len);
+	memcpy(stream->end - len, p, len);
+	stream->len += len;
+}
+
+static inline struct seen *driver_see(struct driver *d, enum flow flow)
+{
+	struct seen *seen = &d->seen[d->seen_len];
+
+	/* More messages than any case has: the last place is used again. */
+	if (d->seen_len < DRIVER_MESSAGES - 1)
+		d->seen_len++;
+	*seen = (struct seen){ .flow = flow, .open = true, .head = { d->heads.p + d->heads.len, 0 } };
+	return seen;
+}
+
+static inline void driver_finish(struct driver *d, enum flow flow)
+{
+	struct driven *stream = &d->streams[flow];
+
+	if (stream->current)
+		stream->current->open = false;
+	stream->current = NULL;
+	stream->ends = false;
+}
+
+static inline void driver_lose(struct driver *d, enum flow flow)
+{
+	struct driven *stream = &d->streams[flow];
+
+	if (!stream->current) {
+		struct seen *seen = driver_see(d, flow);
+
+		seen->lost = true;
+		seen->open = false;
+	} else if (!(stream->current->flags & MESSAGE_UNBOUNDED)) {
+		stream->current->lost = true;
+	}
+	d->lost = stream->lost = true;
+}
+
+static inline void driver_check_slice(struct slice s, struct slice input)
+{
+	DRIVER_CHECK(s.len == 0 || (s.p >= input.p && s.p + s.len <= input.p + input.len));
+}
+
+static inline void driver_check_step(const struct driver *d, enum flow flow, const struct parser_input *in,
+				     const struct message *m, ssize_t n)
+{
+	struct slice consumed = { in->bytes.p, (size_t)n };
+
+	DRIVER_CHECK(n > 0 && (size_t)n <= in->bytes.len);
+	DRIVER_CHECK((m->flags & MESSAGE_BEGIN) ? !d->streams[flow].current
+						: !(m->flags & MESSAGE_END) || d->streams[flow].current);
+	DRIVER_CHECK(m->skip == 0 || (m->flags & MESSAGE_BEGIN) || d->streams[flow].current);
+	DRIVER_CHECK(m->skip != SKIP_TO_CLOSE || (m->flags & MESSAGE_END));
+	DRIVER_CHECK(!(m->flags & MESSAGE_UNBOUNDED) || (m->flags & MESSAGE_TRUNCATED));
+	DRIVER_CHECK(!(m->flags & MESSAGE_TRUNCATED) || in->cut);
+	DRIVER_CHECK(flow == FLOW_REQUEST || m->hint == 0);
+	driver_check_slice(m->method, consumed);
+	driver_check_slice(m->target, consumed);
+	driver_check_slice(m->host, consumed);
+	driver_check_slice(m->user_agent, consumed);
+	driver_check_slice(m->request_id, consumed);
+	driver_check_slice(m->traceparent, consumed);
+	driver_check_slice(m->tracestate, consumed);
+}
+
+static inline void driver_step(struct driver *d, enum flow flow, const struct message *m)
+{
+	struct driven *stream = &d->streams[flow];
+
+	if (m->flags & MESSAGE_BEGIN) {
+		size_t from = d->heads.len;
+
+		stream->current = driver_see(d, flow);
+		text_head(&d->heads, m);
+		stream->current->head = (struct slice){ d->heads.p + from, d->heads.len - from };
+		if (flow == FLOW_REQUEST && d->hints_to < DRIVER_HINTS)
+			d->hints[d->hints_to++] = m->hint;
+		if (flow == FLOW_RESPONSE && !(m->flags & MESSAGE_INTERIM) && d->hints_from < d->hints_to)
+			d->hints_from++;
+	}
+	if (stream->current)
+		stream->current->flags |= m->flags;
+	stream->skip = m->skip;
+	stream->ends = m->flags & MESSAGE_END;
+	if (stream->ends && stream->skip == 0)
+		driver_finish(d, flow);
+	if (m->flags & MESSAGE_OPAQUE)
+		d->opaque = true;
+	else if (m->flags & MESSAGE_UNBOUNDED)
+		driver_lose(d, flow);
+}
+
+static inline void driver_pass(struct driver *d, enum flow flow, uint64_t len)
+{
+	struct driven *stream = &d->streams[flow];
+
+	if (stream->current)
+		stream->current->body_len += len;
+	if (stream->skip != SKIP_TO_CLOSE)
+		stream->skip -= len;
+	if (stream->skip == 0 && stream->ends)
+		driver_finish(d, flow);
+}
+
+/* Is there a message start in what waits? Then all before it is dropped, or else everything. */
+static inline bool driver_resync(struct driver *d, enum flow flow)
+{
+	struct driven *stream = &d->streams[flow];
+	struct parser_input in = { .bytes = driver_waiting(d, flow) };
+	ssize_t at = d->parser->resync(d->state, flow, in.bytes);
+
+	DRIVER_CHECK(at == -ENOENT || (at >= 0 && (size_t)at < in.bytes.len));
+	if (at < 0) {
+		stream->len = 0;
+		return false;
+	}
+	stream->len -= (size_t)at;
+	stream->lost = false;
+	driver_finish(d, flow);
+	return true;
+}
+
+/* Parses what waits. cut: nothing that follows it was captured. */
+static inline void driver_parse(struct driver *d, enum flow flow, bool cut)
+{
+	struct driven *stream = &d->streams[flow];
+	bool found = false; /* by resync(): then parse() may not refuse it */
+
+	while (stream->len > 0 && !stream->lost && !d->opaque) {
+		struct parser_input in = { .bytes = driver_waiting(d, flow), .cut = cut };
+		struct message m;
+		ssize_t n;
+
+		if (stream->skip > 0) {
+			size_t len = stream->len < stream->skip ? stream->len : (size_t)stream->skip;
+
+			stream->len -= len;
+			driver_pass(d, flow, len);
+			continue;
+		}
+		if (flow == FLOW_RESPONSE && d->hints_from < d->hints_to)
+			in.hint = d->hints[d->hints_from];
+		memset(&m, 0xa5, sizeof(m));
+		n = d->parser->parse(d->state, flow, &in, &m);
+		DRIVER_CHECK(n >= 0 || n == -EPROTO);
+		DRIVER_CHECK(n != 0 || !cut);
+		DRIVER_CHECK(n >= 0 || !found);
+		if (n == 0)
+			return;
+		if (n < 0) {
+			driver_lose(d, flow);
+			found = driver_resync(d, flow);
+			continue;
+		}
+		found = false;
+		driver_check_step(d, flow, &in, &m, n);
+		driver_step(d, flow, &m);
+		stream->len -= (size_t)n;
+	}
+	if (stream->lost)
+		stream->len = 0;
+}
+
+static inline void driver_detect(struct driver *d, enum flow flow)
+{
+	const struct parser *parser = NULL;
+	enum flow found;
+
+	switch (detect(driver_waiting(d, flow), &parser, &found)) {
+	case GUESS_YES:
+		DRIVER_CHECK(parser && parser->state_size <= sizeof(d->state));
+		if (found == flow)
+			d->parser = parser;
+		else
+			d->unknown = true;
+		break;
+	case GUESS_NO:
+		d->unknown = true;
+		break;
+	case GUESS_MORE:
+		break;
+	}
+}
+
+static inline void driver_bytes(struct driver *d, enum flow flow, const char *p, size_t len)
+{
+	struct driven *stream = &d->streams[flow];
+
+	if (d->unknown || d->opaque)
+		return;
+	if (stream->skip > 0) {
+		size_t skipped = len < stream->skip ? len : (size_t)stream->skip;
+
+		driver_pass(d, flow, skipped);
+		p += skipped;
+		len -= skipped;
+	}
+	while (len > 0 && !d->opaque) {
+		size_t n = len < DRIVER_BUFFER - stream->len ? len : DRIVER_BUFFER - stream->len;
+
+		driver_append(d, flow, p, n);
+		p += n;
+		len -= n;
+		if (!d->parser) {
+			driver_detect(d, flow);
+			d->unknown |= !d->parser && stream->len == DRIVER_BUFFER;
+			if (!d->parser)
+				return;
+			driver_parse(d, flow == FLOW_REQUEST ? FLOW_RESPONSE : FLOW_REQUEST, false);
+		}
+		if (stream->lost)
+			driver_resync(d, flow);
+		driver_parse(d, flow, stream->len == DRIVER_BUFFER);
+	}
+}
+
+/* `len` bytes that passed and were not captured. */
+static inline void driver_hole(struct driver *d, enum flow flow, uint64_t len)
+{
+	struct driven *stream = &d->streams[flow];
+
+	if (d->unknown || d->opaque || len == 0)
+		return;
+	if (!d->parser) {
+		d->unknown = true;
+		return;
+	}
+	driver_parse(d, flow, true);
+	if (stream->skip > 0) {
+		uint64_t skipped = len < stream->skip ? len : stream->skip;
+
+		driver_pass(d, flow, skipped);
+		len -= skipped;
+	}
+	if (len > 0 && !stream->lost && !d->opaque)
+		driver_lose(d, flow);
+}
+
+/* An event is over; `tail` are its last bytes, as far as they were captured. */
+static inline void driver_event_end(struct driver *d, enum flow flow, struct slice tail)
+{
+	struct driven *stream = &d->streams[flow];
+
+	if (!stream->lost || tail.len == 0 || !d->parser->ends)
+		return;
+	driver_append(d, flow, tail.p, tail.len);
+	if (d->parser->ends(d->state, flow, driver_waiting(d, flow))) {
+		stream->lost = false;
+		driver_finish(d, flow);
+	}
+	stream->len = 0;
+}
+
+static inline void driver_close(struct driver *d, enum flow flow)
+{
+	struct driven *stream = &d->streams[flow];
+
+	if (stream->current && stream->skip == SKIP_TO_CLOSE) {
+		stream->current->closed = true;
+		driver_finish(d, flow);
+	}
+}
+
+/* How the bytes arrive; never split once the direction is lost, since then events are looked at, not bytes.
+ */
+struct arrival {
+	bool bytes; /* one by one */
+	size_t op;  /* else: this one in two, `at` bytes first; at 0: none */
+	size_t at;
+};
+
+static inline void driver_run(struct driver *d, const struct parser *parser, const struct script *script,
+			      struct arrival arrival)
+{
+	driver_start(d, parser);
+	for (size_t i = 0; i < script->ops_len; i++) {
+		const struct op *op = &script->ops[i];
+		struct slice tail = { 0 };
+
+		switch (op->kind) {
+		case OP_BYTES:
+			for (size_t at = 0, n; at < op->len; at += n) {
+				n = op->len - at;
+				if (!d->streams[op->flow].lost && arrival.bytes)
+					n = 1;
+				else if (!d->streams[op->flow].lost && arrival.op == i && at < arrival.at)
+					n = arrival.at;
+				driver_bytes(d, op->flow, op->p + at, n);
+			}
+			tail = (struct slice){ op->p, op->len };
+			if (tail.len > DRIVER_TAIL)
+				tail = slice_from(tail, tail.len - DRIVER_TAIL);
+			break;
+		case OP_HOLE:
+			driver_hole(d, op->flow, op->len);
+			break;
+		case OP_CLOSE:
+			driver_close(d, op->flow);
+			break;
+		}
+		if (op->event_end)
+			driver_event_end(d, op->flow, tail);
+	}
+}

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+struct option_row {
+	const char *name;
+	char letter;         /* 0: none */
+	const char *arg;     /* NULL: a switch */
+	unsigned commands;
+	int (*set)(struct config *config, const char *value); /* 0 or -EINVAL */
+	const char *help;
+};
+
+/* Digits and one of the suffixes, each with its factor; at most max. */
+static int parse_number(const char *text, const char *const suffixes[], const uint64_t factors[], uint64_t max,
+			uint64_t *ret_number)
+{
+	unsigned long long n;
+	char *end;
+
+	errno = 0;
+	n = strtoull(text, &end, 10);
+	if (errno || end == text || text[0] == '-')
+		return -EINVAL;
+	for (size_t i = 0; suffixes[i]; i++)
+		if (strcmp(end, suffixes[i]) == 0 && n <= max / factors[i]) {
+			*ret_number = n * factors[i];
+			return 0;
+		}
+	return -EINVAL;
+}
+
+static int parse_count(const char *text, uint64_t min, uint64_t max, uint32_t *ret_count)
+{
+	static const char *const suffixes[] = { "", "k", NULL };
+	static const uint64_t factors[] = { 1, 1000 };
+	uint64_t n;
+
+	if (parse_number(text, suffixes, factors, max, &n) || n < min)
+		return -EINVAL;
+	*ret_count = (uint32_t)n;
+	return 0;
+}
+
+static int parse_size(const char *text, uint64_t min, uint64_t max, uint32_t *ret_len)
+{
+	static const char *const suffixes[] = { "", "K", "KiB", "M", "MiB", NULL };
+	static const uint64_t factors[] = { 1, 1 << 10, 1 << 10, 1 << 20, 1 << 20 };
+	uint64_t n;
+
+	if (parse_number(text, suffixes, factors, max, &n) || n < min)
+		return -EINVAL;
+	*ret_len = (uint32_t)n;
+	return 0;
+}
+
+static int set_pid(struct config *c, const char *value)
+{
+	if (c->pids_len == CONFIG_SELECTORS_MAX)
+		return -EINVAL;
+	return parse_count(value, 1, INT_MAX, &c->pids[c->pids_len]) ? -EINVAL : (c->pids_len++, 0);
+}
+
+static int set_exe(struct config *c, const char *value)
+{
+	if (c->exes_len == CONFIG_SELECTORS_MAX || !value[0])
+		return -EINVAL;
+	c->exes[c->exes_len++] = value;
+	return 0;
+}
+
+static int set_port(struct config *c, const char *value)
+{
+	uint32_t port;
+
+	if (c->ports_len == CONFIG_SELECTORS_MAX || parse_count(value, 1, UINT16_MAX, &port))
+		return -EINVAL;
+	c->ports[c->ports_len++] = (uint16_t)port;
+	return 0;
+}
+
+static int set_output(struct config *c, const char *value)
+{
+	c->output = strcmp(value, "json") == 0 ? OUTPUT_JSON : OUTPUT_TEXT;
+	return strcmp(value, "json") && strcmp(value, "text") ? -EINVAL : 0;
+}
+
+static int set_color(struct config *c, const char *value)
+{
+	c->color = strcmp(value, "always") == 0 || (strcmp(value, "auto") == 0 && c->color);
+	return strcmp(value, "always") && strcmp(value, "auto") && strcmp(value, "never") ? -EINVAL : 0;
+}
+
+static int set_duration(struct config *c, const char *value)
+{
+	static const char *const suffixes[] = { "s", "", "ms", "m", "h", NULL };
+	static const uint64_t factors[] = { 1000000000, 1000000000, 1000000, 60000000000, 3600000000000 };
+
+	return parse_number(value, suffixes, factors, UINT64_MAX / 2, &c->duration_ns) || !c->duration_ns ? -EINVAL : 0;
+}
+
+static int set_log(struct config *c, const char *value)
+{
+	c->log_path = value;
+	return value[0] ? 0 : -EINVAL;
+}
+
+static int set_listen(struct config *c, const char *value)
+{
+	c->listen = strcmp(value, "none") == 0 ? NULL : value;
+	return value[0] ? 0 : -EINVAL;
+}
+
+static int set_metrics(struct config *c, const char *value)
+{
+	c->metrics_classic = strcmp(value, "classic") == 0 || strcmp(value, "classic,semconv") == 0 ||
+			     strcmp(value, "semconv,classic") == 0;
+	c->metrics_semconv = strcmp(value, "semconv") == 0 || (c->metrics_classic && strchr(value, ','));
+	return c->metrics_classic || c->metrics_semconv ? 0 : -EINVAL;
+}
+
+static int set_label_sets(struct config *c, const char *value)
+{
+	return parse_count(value, 1, 1000000, &c->label_sets_max);
+}
+
+static int set_capture(struct config *c, const char *value)
+{
+	return parse_size(value, 256, 8192, &c->capture_len);
+}
+
+static int set_ring(struct config *c, const char *value)
+{
+	int err = parse_size(value, 64 << 10, 1 << 30, &c->ring_len);
+
+	return err ? err : c->ring_len & (c->ring_len - 1) ? -EINVAL : 0;
+}
+
+static int set_connections(struct config *c, const char *value)
+{
+	return parse_count(value, 16, 1 << 20, &c->connections_max);
+}
+
+static int set_spans(struct config *c, const char *value)
+{
+	return parse_count(value, 16, 1 << 20, &c->spans_max);
+}
+
+static int set_stats(struct config *c, const char *value)
+{
+	(void)value;
+	c->stats = true;
+	return 0;
+}
+
+static const struct option_row rows[] = {
+	{ "pid", 'p', "PID", COMMAND_ATTACH | COMMAND_AGENT, set_pid,
+	  "trace this process and all that it forks; may be given again" },
+	{ "exe", 0, "GLOB", COMMAND_ATTACH | COMMAND_AGENT, set_exe,
+	  "trace every process, now and later, whose executable's path matches" },
+	{ "port", 0, "N", COMMAND_ATTACH | COMMAND_AGENT, set_port,
+	  "trace every process, now and later, that listens on this TCP port" },
+	{ "output", 0, "text|json", COMMAND_ATTACH | COMMAND_CHECK, set_output,
+	  "what is printed: for people, or one JSON object a line (default: text)" },
+	{ "color", 0, "auto|always|never", COMMAND_ATTACH | COMMAND_CHECK, set_color,
+	  "colours (default: auto, on a terminal unless NO_COLOR is set)" },
+	{ "duration", 0, "TIME", COMMAND_ATTACH | COMMAND_AGENT, set_duration,
+	  "end after this time: 500ms, 10s, 5m, 1h (default: when stopped)" },
+	{ "log", 0, "FILE", COMMAND_ATTACH | COMMAND_AGENT, set_log,
+	  "write each span as a JSON line to FILE; - is standard output" },
+	{ "listen", 0, "ADDRESS:PORT", COMMAND_ATTACH | COMMAND_AGENT, set_listen,
+	  "serve /metrics and /healthz there (agent's default: 127.0.0.1:9090; none: do not)" },
+	{ "metrics", 0, "LIST", COMMAND_ATTACH | COMMAND_AGENT, set_metrics,
+	  "families of names: classic, semconv or both (default: classic,semconv)" },
+	{ "label-sets", 0, "N", COMMAND_ATTACH | COMMAND_AGENT, set_label_sets,
+	  "label sets of each metric; what is beyond is counted as \"other\" (default: 2000)" },
+	{ "capture", 0, "SIZE", COMMAND_ATTACH | COMMAND_AGENT, set_capture,
+	  "bytes that are captured after each change of direction, 256 to 8K (default: 8K)" },
+	{ "ring-size", 0, "SIZE", COMMAND_ATTACH | COMMAND_AGENT, set_ring,
+	  "buffer between kernel and agent, a power of two, 64K to 1024M (default: 4M)" },
+	{ "max-connections", 0, "N", COMMAND_ATTACH | COMMAND_AGENT, set_connections,
+	  "connections that are followed at a time (default: 65536)" },
+	{ "max-spans", 0, "N", COMMAND_ATTACH | COMMAND_AGENT, set_spans,
+	  "spans in flight at a time (default: 65536)" },
+	{ "stats", 0, NULL, COMMAND_ATTACH | COMMAND_AGENT, set_stats,
+	  "at the end, print what was seen and what was lost, by reason" },
+};
+#define ROWS_LEN (sizeof(rows) / sizeof(rows[0]))
+
+void config_help(enum command command)
+{
+	char left[64];
+
+	puts("\nOptions:");
+	for (size_t i = 0; i < ROWS_LEN; i++) {
+		const struct option_row *row = &rows[i];
+
+		if (!(row->commands & command))
+			continue;
+		snprintf(left, sizeof(left), "%c%c%s--%s%s%s", row->letter ? '-' : ' ', row->letter ? row->letter : ' ',
+			 row->letter ? ", " : "  ", row->name, row->arg ? " " : "", row->arg ? row->arg : "");
+		printf("  %-32s %s\n", left, row->help);
+	}
+	printf("  %-32s %s\n", "-h, --help", "this help");
+}
+
+static const struct config defaults = {
+	.output = OUTPUT_TEXT,
+	.metrics_classic = true,
+	.metrics_semconv = true,
+	.label_sets_max = 2000,
+	.capture_len = 8192,
+	.ring_len = 4 << 20,
+	.connections_max = 65536,
+	.spans_max = 65536,
+};
+
+static int check(enum command command, const struct config *c)
+{
+	if (command == COMMAND_CHECK)
+		return 0;
+	if (!c->pids_len && !c->exes_len && !c->ports_len && !c->command) {
+		log_error("say what to trace: -p PID, --exe GLOB, --port N, or -- COMMAND; see --help");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+int config_parse(enum command command, int argc, char **argv, struct config *ret_config)
+{
+	struct option options[ROWS_LEN + 2] = { 0 };
+	char letters[2 * ROWS_LEN + 4] = "+h";
+	struct config c = defaults;
+	size_t n = 0;
+	int choice;
+
+	c.color = isatty(STDOUT_FILENO) && !(getenv("NO_COLOR") && getenv("NO_COLOR")[0]);
+	if (command == COMMAND_AGENT) {
+		c.output = OUTPUT_NONE;
+		c.listen = "127.0.0.1:9090";
+	}
+	for (size_t i = 0; i < ROWS_LEN; i++) {
+		if (!(rows[i].commands & command))
+			continue;
+		options[n++] = (struct option){ rows[i].name, rows[i].arg ? required_argument : no_argument, NULL,
+						256 + (int)i };
+		if (rows[i].letter)
+			snprintf(letters + strlen(letters), 3, "%c:", rows[i].letter);
+	}
+	options[n] = (struct option){ "help", no_argument, NULL, 'h' };
+	optind = 1;
+	while ((choice = getopt_long(argc, argv, letters, options, NULL)) != -1) {
+		size_t i = choice >= 256 ? (size_t)choice - 256 : 0;
+
+		if (choice == 'h')
+			return CONFIG_HELP;
+		while (choice < 256 && i < ROWS_LEN && rows[i].letter != choice)
+			i++;
+		if (choice == '?' || i == ROWS_LEN)
+			return -EINVAL;
+		if (rows[i].set(&c, optarg)) {
+			log_error("--%s %s: not what it takes: %s", rows[i].name, optarg, rows[i].help);
+			return -EINVAL;
+		}
+	}
+	if (optind < argc && (command == COMMAND_CHECK || strcmp(argv[optind - 1], "--") != 0)) {
+		log_error("unexpected argument '%s'%s", argv[optind],
+			  command == COMMAND_CHECK ? "" : "; put -- before a command to be started");
+		return -EINVAL;
+	}
+	if (optind < argc)
+		c.command = argv + optind;
+	if (check(command, &c))
+		return -EINVAL;
+	*ret_config = c;
+	return 0;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CONFIG_SELECTORS_MAX 64
+
+enum output {
+	OUTPUT_NONE,
+	OUTPUT_TEXT,
+	OUTPUT_JSON,
+};
+
+/* What the command line asks for. Strings are borrowed from argv. */
+struct config {
+	uint32_t pids[CONFIG_SELECTORS_MAX];
+	size_t pids_len;
+	const char *exes[CONFIG_SELECTORS_MAX]; /* globs on the executable's path */
+	size_t exes_len;
+	uint16_t ports[CONFIG_SELECTORS_MAX]; /* listening ports */
+	size_t ports_len;
+	char **command; /* argv of the program to start; NULL: none */
+
+	enum output output;       /* live output on standard output */
+	bool color;               /* standard output is a terminal and NO_COLOR is not set */
+	const char *log_path;     /* JSON lines; "-" is standard output; NULL: none */
+	const char *listen;       /* "address:port" of /metrics; NULL: none */
+	bool metrics_classic;     /* http_requests_total and its kin */
+	bool metrics_semconv;     /* http_server_request_duration_seconds and its kin */
+	uint32_t label_sets_max;  /* of each metric */
+	uint64_t duration_ns;     /* 0: until stopped */
+	uint32_t capture_len;     /* bytes of a message's first event that the kernel copies at most */
+	uint32_t ring_len;        /* bytes of the ring buffer, a power of two */
+	uint32_t connections_max;
+	uint32_t spans_max;
+	bool stats;
+};
+
+enum command {
+	COMMAND_ATTACH = 1 << 0,
+	COMMAND_AGENT = 1 << 1,
+	COMMAND_CHECK = 1 << 2,
+};
+
+/* What config_parse() found instead of a configuration to run with. */
+enum { CONFIG_HELP = 1 };
+
+/*
+ * Fills in *ret_config from argv (argv[0] is the command's name), defaults first. Returns 0, CONFIG_HELP
+ * when help was asked for, or -EINVAL after logging what is wrong and what would be right.
+ */
+int config_parse(enum command command, int argc, char **argv, struct config *ret_config);
+
+/* Writes the options of a command, one line each. */
+void config_help(enum command command);

@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "conn.h"
+
+#include <errno.h>
+
+#include "base/pool.h"
+#include "base/table.h"
+#include "detect.h"
+#include "exchange.h"
+#include "stats.h"
+#include "stream.h"
+
+#define IDLE_NS (600ULL * 1000000000)      /* the kernel announces a socket anew after half of this */
+#define UNIX_LINGER_NS 5000000000ULL       /* the close of a unix socket is not seen: after its peer's end ... */
+#define LOST_MESSAGE_NS 100000000ULL       /* a message whose end was lost has ended when nothing came for this long */
+#define SWEEP 512                          /* connections looked at for idleness each tick */
+#define DETECT_MAX 8192                    /* bytes after which no protocol will be recognised any more */
+
+/* include/net/tcp_states.h and include/net/sock.h */
+enum { TCP_SYN_SENT = 2, TCP_CLOSE = 7 };
+enum { RCV_SHUTDOWN = 1, SEND_SHUTDOWN = 2 };
+
+static struct pool pool;
+static struct table by_sock;
+static struct table ends; /* by address pair, or by unix peer, as the other end would look itself up */
+static struct conn *timed;
+static uint32_t sweep_at;
+
+int conns_init(const struct config *config)
+{
+	int err;
+
+	timed = NULL;
+	sweep_at = 0;
+	if ((err = pool_init(&pool, sizeof(struct conn), config->connections_max)) ||
+	    (err = table_init(&by_sock, config->connections_max)) ||
+	    (err = table_init(&ends, config->connections_max)))
+		return err;
+	return streams_init(config->connections_max / 4 + 16);
+}
+
+void conns_fini(void)
+{
+	streams_fini();
+	table_free(&ends);
+	table_free(&by_sock);
+	pool_free(&pool);
+}
+
+static uint64_t hash_address(uint64_t h, const struct address *a)
+{
+	uint64_t ip[2];
+
+	memcpy(ip, a->ip, sizeof(ip));
+	return hash_mix(hash_mix(hash_mix(h, ip[0]), ip[1]), a->port);
+}
+
+static uint64_t tuple_key(const struct conn *c, bool mirrored)
+{
+	if (c->local.family == AF_UNIX)
+		return hash_mix(hash_mix(1, mirrored ? c->peer_id : c->id), mirrored ? c->id : c->peer_id);
+	return hash_address(hash_address(2, mirrored ? &c->peer : &c->local), mirrored ? &c->local : &c->peer);
+}
+
+static bool address_eq(const struct address *a, const struct address *b)
+{
+	return a->family == b->family && a->port == b->port && memcmp(a->ip, b->ip, sizeof(a->ip)) == 0;
+}
+
+static bool is_loopback(const struct address *a)
+{
+	static const uint8_t loopback6[16] = { [15] = 1 };
+
+	return a->family == AF_INET ? a->ip[0] == 127 : memcmp(a->ip, loopback6, 16) == 0;
+}
+
+static int is_other_end(const void *value, const void *arg)
+{
+	const struct conn *a = value, *b = arg;
+
+	if (a->local.family == AF_UNIX)
+		return a->id == b->peer_id && a->peer_id == b->id;
+	return address_eq(&a->local, &b->peer) && address_eq(&a->peer, &b->local) &&
+	       (a->netns == b->netns || !is_loopback(&a->local));
+}
+
+struct conn *conn_peer(const struct conn *c)
+{
+	return c->tuple ? table_find(&ends, tuple_key(c, true), is_other_end, c) : NULL;
+}
+
+static void index_end(struct conn *c)
+{
+	uint64_t key;
+
+	if (c->local.family == AF_UNIX ? !c->id || !c->peer_id : !c->local.port || !c->peer.port)
+		return;
+	key = tuple_key(c, false);
+	if (key == c->tuple)
+		return;
+	if (c->tuple)
+		table_remove(&ends, c->tuple, c);
+	c->tuple = table_put(&ends, key, c) == 0 ? key : 0;
+}
+
+static void timed_remove(struct conn *c)
+{
+	for (struct conn **at = &timed; c->timed && *at; at = &(*at)->timer_next) {
+		if (*at != c)
+			continue;
+		*at = c->timer_next;
+		c->timed = false;
+		return;
+	}
+}
+
+static void conn_free(struct conn *c)
+{
+	timed_remove(c);
+	for (unsigned dir = 0; dir < DIRECTIONS; dir++)
+		stream_release(&c->streams[dir]);
+	if (c->tuple)
+		table_remove(&ends, c->tuple, c);
+	table_remove(&by_sock, c->sock, c);
+	process_unref(c->process);
+	c->sock = 0;
+	pool_put(&pool, c);
+	stat_set(STAT_connections, by_sock.used);
+}
+
+static struct conn *conn_new(uint64_t sock)
+{
+	struct conn *c = pool_get(&pool);
+
+	if (!c || table_put(&by_sock, sock, c)) {
+		if (c)
+			pool_put(&pool, c);
+		drop_add(DROP_connections_full, 1);
+		return NULL;
+	}
+	c->sock = sock;
+	c->pending_end = &c->pending;
+	c->last_dir = DIRECTIONS;
+	stat_set(STAT_connections, by_sock.used);
+	return c;
+}
+
+static void set_owner(struct conn *c, const struct event *h, struct process *p)
+{
+	c->pid = h->pid;
+	c->tid = h->tid;
+	if (c->process == p)
+		return;
+	process_ref(p);
+	process_unref(c->process);
+	c->process = p;
+}
+
+static void set_position(struct stream *s, uint32_t pos)
+{
+	s->next_pos = pos;
+	s->positioned = true;
+}
+
+void conn_announced(const struct event_conn *e)
+{
+	struct process *p = target_find(e->h.pid);
+	struct conn *c;
+	bool known;
+
+	if (!p)
+		return;
+	c = table_get(&by_sock, e->h.sock);
+	known = c;
+	if (!c && !(c = conn_new(e->h.sock)))
+		return;
+	c->last_ns = e->h.time_ns;
+	c->local = (struct address){ .family = e->family, .port = e->local_port };
+	c->peer = (struct address){ .family = e->family, .port = e->peer_port };
+	memcpy(c->local.ip, e->local_ip, sizeof(c->local.ip));
+	memcpy(c->peer.ip, e->peer_ip, sizeof(c->peer.ip));
+	c->netns = e->netns;
+	c->id = e->id;
+	c->peer_id = e->peer_id;
+	c->path_len = (uint8_t)(e->path_len < EVENT_PATH_LEN ? e->path_len : EVENT_PATH_LEN);
+	memcpy(c->path, e->path, c->path_len);
+	/* A path ends at its NUL; an abstract name starts with one, shown as '@' as ss(8) does. */
+	if (c->path_len && !c->path[0])
+		c->path[0] = '@';
+	else
+		c->path_len = (uint8_t)strnlen(c->path, c->path_len);
+	index_end(c);
+	if (known)
+		return;
+	set_owner(c, &e->h, p);
+	c->fresh = e->h.flags & EVENT_FRESH;
+	c->client = e->h.flags & EVENT_CLIENT;
+	if (c->client && !e->local_port) {
+		c->connect_ns = e->h.time_ns;
+		return;
+	}
+	set_position(&c->streams[TX], e->tx_pos);
+	set_position(&c->streams[RX], e->rx_pos);
+}
+
+static void set_opaque(struct conn *c)
+{
+	c->opaque = true;
+	stat_add(STAT_connections_unknown, 1);
+	for (unsigned dir = 0; dir < DIRECTIONS; dir++)
+		stream_release(&c->streams[dir]);
+}
+
+static void set_parser(struct conn *c, const struct parser *parser, unsigned dir, enum flow flow)
+{
+	c->parser = parser;
+	c->request_dir = (uint8_t)(flow == FLOW_REQUEST ? dir : !dir);
+	/* What moved the other way before was not seen: its next message has to be found first. */
+	c->streams[!dir].lost = !c->fresh;
+}
+
+/* Finds the protocol out. Returns whether the event's bytes can go to the parser. */
+static bool recognise(struct conn *c, unsigned dir, uint32_t len, struct slice head, uint64_t now_ns)
+{
+	struct stream *s = &c->streams[dir];
+	const struct parser *parser;
+	uint32_t kept = s->buffer_len;
+	struct slice seen = head;
+	enum guess guess;
+	enum flow flow;
+
+	if (!head.len)
+		c->fresh = false;
+	if (kept && c->fresh)
+		seen = stream_keep(s, head);
+	guess = detect(seen, &parser, &flow);
+	if (guess == GUESS_YES) {
+		if (kept)
+			s->buffer_len = kept;
+		set_parser(c, parser, dir, flow);
+		return true;
+	}
+	stat_add(STAT_unknown_bytes, len);
+	if (!c->fresh)
+		return false;
+	if (guess == GUESS_NO || head.len < len || seen.len > DETECT_MAX) {
+		set_opaque(c);
+	} else if (!kept) {
+		s->start_ns = now_ns;
+		s->start_pos = s->next_pos;
+		stream_keep(s, head);
+	}
+	return false;
+}
+
+/* Compares the event's position with the expected one. Returns whether its bytes are new. */
+static bool check_position(struct conn *c, unsigned dir, const struct event_data *e)
+{
+	struct stream *s = &c->streams[dir];
+	int32_t ahead = (int32_t)(e->pos - s->next_pos);
+
+	if (!s->positioned)
+		set_position(s, e->pos);
+	else if (ahead < 0) {
+		drop_add(DROP_out_of_order, 1);
+		return false;
+	} else if (ahead > 0) {
+		drop_add(DROP_gap, 1);
+		if (c->parser && !c->opaque) {
+			stream_gap(c, dir, (uint32_t)ahead, e->h.time_ns);
+		} else {
+			c->fresh = false;
+			stream_release(s);
+		}
+	}
+	s->next_pos = e->pos + e->len;
+	return true;
+}
+
+/* A message whose own end was lost ended before the other side's next one began. */
+static void turn(struct conn *c, unsigned dir)
+{
+	c->turned = c->last_dir == !dir;
+	c->last_dir = (uint8_t)dir;
+	if (c->turned)
+		stream_finish_lost(c, !dir);
+}
+
+static void peer_ended(struct conn *c, uint64_t now_ns)
+{
+	stream_end(c, RX, now_ns);
+	/* A client's half-close still lets the server answer; a server that has ended answers no more. */
+	if (c->parser && c->request_dir == TX)
+		exchange_fail(c, "peer_closed", now_ns);
+}
+
+void conn_data(const struct event_data *e)
+{
+	unsigned dir = e->h.flags & EVENT_TX ? TX : RX;
+	struct slice head = { (const char *)e->data, e->head_len };
+	struct slice tail = { (const char *)e->data + e->head_len, e->tail_len };
+	struct process *p = target_find(e->h.pid);
+	struct conn *c;
+
+	if (!p)
+		return;
+	c = table_get(&by_sock, e->h.sock);
+	if (!c && !(c = conn_new(e->h.sock)))
+		return;
+	c->last_ns = e->h.time_ns;
+	set_owner(c, &e->h, p);
+	if (e->len == 0) {
+		peer_ended(c, e->h.time_ns);
+		return;
+	}
+	stat_add(STAT_traffic_bytes, e->len);
+	if (!check_position(c, dir, e))
+		return;
+	turn(c, dir);
+	if (c->opaque) {
+		if (!c->parser)
+			stat_add(STAT_unknown_bytes, e->len);
+		return;
+	}
+	if (!c->parser && !recognise(c, dir, e->len, head, e->h.time_ns))
+		return;
+	stream_data(c, dir, e->pos, e->len, head, tail, e->h.time_ns);
+	if (c->streams[dir].lost && c->streams[dir].open && !c->timed) {
+		c->timed = true;
+		c->timer_next = timed;
+		timed = c;
+	}
+}
+
+static const char *connect_error(uint32_t error)
+{
+	switch (error) {
+	case 0:
+		return "connect_abandoned"; /* the process closed the socket before it was connected */
+	case ECONNREFUSED:
+		return "connect_refused";
+	case ETIMEDOUT:
+		return "connect_timeout";
+	case EHOSTUNREACH:
+	case ENETUNREACH:
+		return "connect_unreachable";
+	}
+	return "connect_failed";
+}
+
+static const char *close_error(uint32_t error)
+{
+	switch (error) {
+	case ECONNRESET:
+	case EPIPE:
+		return "connection_reset";
+	case ETIMEDOUT:
+		return "connection_timeout";
+	}
+	return "local_closed"; /* the process closed the connection before the response was complete */
+}
+
+static void connected(struct conn *c, const struct event_state *e)
+{
+	memcpy(c->local.ip, e->local_ip, sizeof(c->local.ip));
+	c->local.port = e->local_port;
+	set_position(&c->streams[TX], e->tx_pos);
+	set_position(&c->streams[RX], e->rx_pos);
+	index_end(c);
+}
+
+void conn_state(const struct event_state *e)
+{
+	struct conn *c = table_get(&by_sock, e->h.sock);
+	uint64_t now_ns = e->h.time_ns;
+
+	if (!c)
+		return;
+	c->last_ns = now_ns;
+	if (e->old_state == TCP_SYN_SENT && e->new_state != TCP_CLOSE) {
+		connected(c, e);
+		return;
+	}
+	if (e->old_state == TCP_SYN_SENT) {
+		exchange_connect_failed(c, connect_error(e->error), now_ns);
+		conn_free(c);
+		return;
+	}
+	if (e->shutdown & SEND_SHUTDOWN)
+		stream_end(c, TX, now_ns);
+	if (e->new_state == TCP_CLOSE || e->shutdown == (SEND_SHUTDOWN | RCV_SHUTDOWN)) {
+		stream_end(c, RX, now_ns);
+		exchange_fail(c, close_error(e->error), now_ns);
+	}
+	if (e->new_state == TCP_CLOSE)
+		conn_free(c);
+}
+
+static bool is_idle(const struct conn *c, uint64_t now_ns)
+{
+	uint64_t idle_ns = now_ns > c->last_ns ? now_ns - c->last_ns : 0;
+	bool gone = c->local.family == AF_UNIX && (c->streams[RX].ended || (c->process && c->process->exited));
+
+	return idle_ns > (gone ? UNIX_LINGER_NS : IDLE_NS) && (gone || !c->pending);
+}
+
+static void sweep(uint64_t now_ns)
+{
+	for (uint32_t i = 0; i < SWEEP && i < pool.touched; i++) {
+		struct conn *c;
+
+		sweep_at = sweep_at + 1 < pool.touched ? sweep_at + 1 : 0;
+		c = (struct conn *)(pool.memory + pool.object_size * sweep_at);
+		if (!c->sock || table_get(&by_sock, c->sock) != c || !is_idle(c, now_ns))
+			continue;
+		exchange_fail(c, "local_closed", c->last_ns);
+		conn_free(c);
+	}
+}
+
+bool conns_tick(uint64_t now_ns)
+{
+	struct conn **at = &timed;
+
+	while (*at) {
+		struct conn *c = *at;
+		bool waits = false;
+
+		for (unsigned dir = 0; dir < DIRECTIONS; dir++) {
+			struct stream *s = &c->streams[dir];
+
+			if (!s->lost || !s->open)
+				continue;
+			if (now_ns > s->last_ns + LOST_MESSAGE_NS)
+				stream_finish_lost(c, dir);
+			else
+				waits = true;
+		}
+		if (waits) {
+			at = &c->timer_next;
+		} else {
+			*at = c->timer_next;
+			c->timed = false;
+		}
+	}
+	sweep(now_ns);
+	return timed;
+}
+
+void conns_end(uint64_t now_ns)
+{
+	for (uint32_t i = 0; i < pool.touched; i++) {
+		struct conn *c = (struct conn *)(pool.memory + pool.object_size * i);
+
+		if (!c->sock || table_get(&by_sock, c->sock) != c)
+			continue;
+		exchange_fail(c, NULL, now_ns);
+		conn_free(c);
+	}
+}

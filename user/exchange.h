@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Pairs requests with responses, for every protocol: by key, or in order. Hot path. */
+#pragma once
+
+#include "conn.h"
+#include "work.h"
+
+/* A message starts on stream s of the connection: the request is made or the response found its request. */
+void exchange_begin(struct conn *c, unsigned dir, const struct message *m, uint64_t now_ns);
+
+/* n body bytes of the stream's message in progress moved. */
+void exchange_body(struct stream *s, enum flow flow, uint64_t n);
+
+/* The stream's message in progress is complete; its last byte moved at end_ns. */
+void exchange_end(struct conn *c, unsigned dir, uint64_t end_ns);
+
+/* Bytes of the direction were lost that may have held whole messages. */
+void exchange_lost(struct conn *c, unsigned dir);
+
+/* Every unanswered request ends now, with this error (a static string; NULL: it only stays incomplete). */
+void exchange_fail(struct conn *c, const char *error_type, uint64_t now_ns);
+
+/* A connection that could not be made: a client span of its own. */
+void exchange_connect_failed(struct conn *c, const char *error_type, uint64_t now_ns);
+
+/* What the parser must know of the request that the direction's next response answers; 0: none. */
+uint8_t exchange_hint(const struct conn *c, unsigned dir);

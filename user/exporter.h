@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where spans go. One exporter is one file in exporters/ and one row in exporters.def. Each runs on a
+ * thread of its own behind a bounded queue that drops the oldest and counts it.
+ */
+#pragma once
+
+#include <stddef.h>
+
+#include "config.h"
+#include "span.h"
+
+struct exporter {
+	const char *name;
+	const char *help;
+
+	/* Is this exporter asked for by the configuration? */
+	bool (*wanted)(const struct config *config);
+
+	/* Returns 0 and *ret_self (owned by the exporter until close), or -errno after logging one line. */
+	int (*open)(const struct config *config, void **ret_self);
+
+	/*
+	 * Takes n finished spans, borrowed for the call (span_ref() to keep one longer). Called with
+	 * n == 0 at least every 50 ms so that held output can time out, and once more before close.
+	 * Returns 0, -EAGAIN (nothing was taken; the same batch comes again after a pause), or another
+	 * -errno (the batch is lost; the caller counts it, the exporter logs).
+	 */
+	int (*send)(void *self, struct span *const *spans, size_t n);
+
+	/* Flushes and frees self. */
+	void (*close)(void *self);
+};
+

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "hook.h"
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "../bpf/event.h"
+#include "base/log.h"
+#include "spanhook.skel.h"
+#include "stats.h"
+
+struct source {
+	const char *name;
+	bool required;
+	const char *help;
+};
+
+static const struct source sources[] = {
+#define HOOK(source, required, help) { #source, required, help },
+#include "hooks.def"
+#undef HOOK
+};
+#define SOURCES_LEN (sizeof(sources) / sizeof(sources[0]))
+
+static struct spanhook *skel;
+static bool watch_ports;
+static uint64_t last_drops[DROPS_LEN];
+static char last_warning[512]; /* what libbpf said last */
+
+static int on_libbpf(enum libbpf_print_level level, const char *format, va_list args)
+{
+	if (getenv("SPANHOOK_DEBUG"))
+		return vfprintf(stderr, format, args);
+	return level == LIBBPF_WARN ? vsnprintf(last_warning, sizeof(last_warning), format, args) : 0;
+}
+
+/* Does the kernel have what the program hangs on? Sets *ret_point, e.g. "sock_send_length". */
+static bool point_exists(const struct btf *btf, const struct bpf_program *prog, const char **ret_point)
+{
+	const char *section = bpf_program__section_name(prog), *point = strchr(section, '/');
+	char type[128];
+
+	*ret_point = point ? point + 1 : section;
+	if (strncmp(section, "tp_btf/", 7) == 0)
+		snprintf(type, sizeof(type), "btf_trace_%s", *ret_point);
+	else if (strncmp(section, "iter/", 5) == 0)
+		snprintf(type, sizeof(type), "bpf_iter__%s", *ret_point);
+	else
+		return true;
+	return btf__find_by_name_kind(btf, type, section[0] == 't' ? BTF_KIND_TYPEDEF : BTF_KIND_STRUCT) > 0;
+}
+
+static const struct source *source_of(const struct bpf_program *prog)
+{
+	const char *name = bpf_program__name(prog), *end = strstr(name, "__");
+
+	for (size_t i = 0; i < SOURCES_LEN && end; i++)
+		if (strlen(sources[i].name) == (size_t)(end - name) &&
+		    strncmp(sources[i].name, name, (size_t)(end - name)) == 0)
+			return &sources[i];
+	return NULL;
+}
+
+static int open_skeleton(struct btf **ret_btf)
+{
+	struct btf *btf;
+
+	libbpf_set_print(on_libbpf);
+	btf = btf__load_vmlinux_btf();
+	if (!btf) {
+		log_error("this kernel has no type information (BTF); Spanhook needs CONFIG_DEBUG_INFO_BTF");
+		return -ENOTSUP;
+	}
+	skel = spanhook__open();
+	if (!skel) {
+		btf__free(btf);
+		log_error("cannot open the BPF programs: %s", strerror(errno));
+		return -errno;
+	}
+	*ret_btf = btf;
+	return 0;
+}
+
+/* Leaves out the programs whose point is absent; -ENOTSUP when one is required. */
+static int select_programs(const struct btf *btf)
+{
+	struct bpf_program *prog;
+	const char *point;
+
+	bpf_object__for_each_program(prog, skel->obj) {
+		const struct source *source = source_of(prog);
+
+		if (point_exists(btf, prog, &point))
+			continue;
+		bpf_program__set_autoload(prog, false);
+		if (!source || source->required) {
+			log_error("this kernel lacks '%s', which shows %s; `spanhook check` says more", point,
+				  source ? source->help : "events");
+			return -ENOTSUP;
+		}
+	}
+	return 0;
+}
+
+static int load(void)
+{
+	int err = spanhook__load(skel);
+
+	if (err == -EPERM || err == -EACCES) {
+		log_error("loading BPF programs is not permitted: run as root, or with CAP_BPF, CAP_PERFMON and "
+			  "CAP_SYS_PTRACE");
+		return -EPERM;
+	}
+	if (err)
+		log_error("cannot load the BPF programs: %s (%s)", strerror(-err), last_warning);
+	return err;
+}
+
+int hook_open(const struct config *config)
+{
+	struct btf *btf = NULL;
+	int err;
+
+	if ((err = open_skeleton(&btf)))
+		return err;
+	skel->rodata->settings.capture_len = config->capture_len;
+	skel->rodata->settings.wake_len = config->ring_len / 4;
+	skel->rodata->settings.watch_exec = config->exes_len > 0;
+	skel->rodata->settings.watch_ports = watch_ports = config->ports_len > 0;
+	bpf_map__set_max_entries(skel->maps.ring, config->ring_len);
+	err = select_programs(btf);
+	btf__free(btf);
+	if (err || (err = load()))
+		return err;
+	for (size_t i = 0; i < config->ports_len; i++) {
+		uint8_t one = 1;
+
+		bpf_map__update_elem(skel->maps.ports, &config->ports[i], sizeof(config->ports[i]), &one,
+				     sizeof(one), BPF_ANY);
+	}
+	memset(last_drops, 0, sizeof(last_drops));
+	err = spanhook__attach(skel);
+	if (err)
+		log_error("cannot attach the BPF programs: %s (%s)", strerror(-err), last_warning);
+	return err;
+}
+
+void hook_detach(void)
+{
+	if (skel)
+		spanhook__detach(skel);
+}
+
+void hook_close(void)
+{
+	spanhook__destroy(skel);
+	skel = NULL;
+}
+
+int hook_ring_fd(void)
+{
+	return bpf_map__fd(skel->maps.ring);
+}
+
+static int set_target(uint32_t pid, uint32_t flags)
+{
+	struct target t = { .flags = flags };
+
+	return bpf_map__update_elem(skel->maps.targets, &pid, sizeof(pid), &t, sizeof(t), BPF_ANY);
+}
+
+int hook_add(uint32_t pid)
+{
+	return set_target(pid, TARGET_PAUSED);
+}
+
+void hook_remove(uint32_t pid)
+{
+	bpf_map__delete_elem(skel->maps.targets, &pid, sizeof(pid), 0);
+}
+
+/* An iterator does its work while it is read. */
+static int run_iterator(const struct bpf_link *link)
+{
+	int fd = bpf_iter_create(bpf_link__fd(link));
+	char buf[64];
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	while ((n = read(fd, buf, sizeof(buf))) > 0)
+		;
+	n = n < 0 ? -errno : 0;
+	close(fd);
+	return (int)n;
+}
+
+int hook_start(void)
+{
+	/* A listener that is found by its port may have other sockets that were passed by already. */
+	int err, passes = watch_ports ? 2 : 1;
+	uint32_t pid, *previous = NULL;
+
+	while (passes--)
+		if ((err = run_iterator(skel->links.socket__existing)))
+			return err;
+	while (bpf_map__get_next_key(skel->maps.targets, previous, &pid, sizeof(pid)) == 0) {
+		set_target(pid, 0);
+		previous = &pid;
+	}
+	return 0;
+}
+
+void hook_read_drops(void)
+{
+	int cpus = libbpf_num_possible_cpus();
+	uint64_t per_cpu[cpus > 0 ? cpus : 1];
+
+	for (uint32_t id = 0; id < DROPS_LEN && cpus > 0; id++) {
+		uint64_t sum = 0;
+
+		if (bpf_map_lookup_elem(bpf_map__fd(skel->maps.drops), &id, per_cpu))
+			continue;
+		for (int cpu = 0; cpu < cpus; cpu++)
+			sum += per_cpu[cpu];
+		drop_add(id, sum - last_drops[id]);
+		last_drops[id] = sum;
+	}
+}
+
+static void check_line(FILE *out, bool json, bool *first, const char *name, bool ok, const char *detail)
+{
+	if (json)
+		fprintf(out, "%s{\"name\":\"%s\",\"ok\":%s,\"detail\":\"%s\"}", *first ? "" : ",", name,
+			ok ? "true" : "false", detail);
+	else
+		fprintf(out, "  %-4s %-28s %s\n", ok ? "ok" : "NO", name, detail);
+	*first = false;
+}
+
+int hook_check(FILE *out, bool json)
+{
+	struct config config = { .capture_len = 4096, .ring_len = 1 << 16 };
+	struct bpf_program *prog;
+	bool first = true, complete = true;
+	struct utsname kernel;
+	struct btf *btf;
+	int err;
+
+	uname(&kernel);
+	fprintf(out, json ? "{\"kernel\":\"%s\",\"arch\":\"%s\",\"checks\":[" : "kernel %s on %s\n", kernel.release,
+		kernel.machine);
+	libbpf_set_print(on_libbpf);
+	btf = btf__load_vmlinux_btf();
+	check_line(out, json, &first, "type information (BTF)", btf, btf ? "/sys/kernel/btf/vmlinux" :
+		   "absent: Spanhook cannot run without CONFIG_DEBUG_INFO_BTF");
+	skel = btf ? spanhook__open() : NULL;
+	if (skel) {
+		bpf_object__for_each_program(prog, skel->obj) {
+			const struct source *source = source_of(prog);
+			const char *point;
+			bool ok = point_exists(btf, prog, &point);
+
+			complete &= ok;
+			check_line(out, json, &first, point, ok, ok ? (source ? source->help : "") :
+				   "absent: this kernel is too old (socket tracepoints came with Linux 6.3)");
+		}
+		hook_close();
+	}
+	btf__free(btf);
+	err = !btf || !complete ? -ENOTSUP : hook_open(&config);
+	hook_close();
+	check_line(out, json, &first, "load and attach", !err, !err ? "all programs" : strerror(-err));
+	fprintf(out, json ? "],\"variant\":\"%s\",\"ok\":%s}\n" : "hook variant: %s\n%s", err ? "none" : "tracepoint",
+		json ? (err ? "false" : "true") : err ? "Spanhook cannot run here.\n" : "Spanhook can run here.\n");
+	return err;
+}

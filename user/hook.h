@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The BPF programs: what the kernel offers for them, loading, attaching, and the maps they are steered by. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "config.h"
+
+/*
+ * Loads and attaches. Logs one line and returns -errno when it cannot: -EPERM without privileges, -ENOTSUP
+ * when the kernel lacks something that is required, else what libbpf said.
+ */
+int hook_open(const struct config *config);
+
+/* Detaches and unloads everything; nothing of ours stays in the kernel. */
+void hook_close(void);
+
+/* Detaches: no new event will come; those in the ring stay readable. */
+void hook_detach(void);
+
+int hook_ring_fd(void);
+
+/* Makes pid a target whose events are held back until hook_start(). Returns 0 or -errno. */
+int hook_add(uint32_t pid);
+
+/* Stops tracing pid. */
+void hook_remove(uint32_t pid);
+
+/* Announces the targets' open sockets, then lets all targets' events flow. Returns 0 or -errno. */
+int hook_start(void);
+
+/* Adds what the programs dropped since the last call to drops[]. */
+void hook_read_drops(void);
+
+/* Writes what this kernel offers and what is missing. Returns 0 when Spanhook can run, else -ENOTSUP or -EPERM. */
+int hook_check(FILE *out, bool json);

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ring.h"
+
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "../bpf/event.h"
+#include "conn.h"
+#include "stats.h"
+#include "target.h"
+
+#define BATCH 16384 /* events after which the loop gets to export and to its timers */
+
+static struct ring_buffer *ring;
+static int wait_fd = -1;
+static size_t batch, batch_bytes;
+
+static bool data_fits(const struct event_data *e, size_t size)
+{
+	size_t captured = (size_t)e->head_len + e->tail_len;
+
+	return size >= sizeof(*e) + captured && captured <= e->len;
+}
+
+void ring_dispatch(const void *record, size_t size)
+{
+	const struct event *e = record;
+
+	if (size >= sizeof(struct event_data) && e->type == EVENT_DATA && data_fits(record, size))
+		conn_data(record);
+	else if (size >= sizeof(struct event_conn) && e->type == EVENT_CONN)
+		conn_announced(record);
+	else if (size >= sizeof(struct event_state) && e->type == EVENT_STATE)
+		conn_state(record);
+	else if (size >= sizeof(struct event_process) && e->type == EVENT_PROCESS)
+		target_event(record);
+	else
+		drop_add(DROP_event_malformed, 1);
+}
+
+static int sample(void *ctx, void *record, size_t size)
+{
+	(void)ctx;
+	batch_bytes += size;
+	ring_dispatch(record, size);
+	return ++batch < BATCH ? 0 : -ECANCELED;
+}
+
+int ring_open(int map_fd)
+{
+	/* Edge-triggered: only the kernel's wake-ups end a wait, not every event that comes meanwhile. */
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLET };
+
+	ring = ring_buffer__new(map_fd, sample, NULL, NULL);
+	if (!ring)
+		return -errno;
+	wait_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (wait_fd < 0 || epoll_ctl(wait_fd, EPOLL_CTL_ADD, map_fd, &ev))
+		return -errno;
+	return 0;
+}
+
+void ring_close(void)
+{
+	ring_buffer__free(ring);
+	ring = NULL;
+	if (wait_fd >= 0)
+		close(wait_fd);
+	wait_fd = -1;
+}
+
+void ring_wait(int timeout_ms)
+{
+	struct epoll_event ev;
+
+	epoll_wait(wait_fd, &ev, 1, timeout_ms);
+}
+
+size_t ring_poll(void)
+{
+	batch = batch_bytes = 0;
+	ring_buffer__consume(ring);
+	stat_add(STAT_events, batch);
+	stat_add(STAT_event_bytes, batch_bytes);
+	return batch;
+}

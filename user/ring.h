@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reads the kernel's events, checks their sizes and hands each to the noun it belongs to. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Maps the ring buffer of this map. Returns 0 or -errno. */
+int ring_open(int map_fd);
+void ring_close(void);
+
+/* Waits until the kernel says that enough events are there, a signal comes, or timeout_ms have passed. */
+void ring_wait(int timeout_ms);
+
+/* Dispatches what is there, at most some thousand events. Returns how many; 0: the ring is empty. */
+size_t ring_poll(void);
+
+/* Checks and dispatches one record. */
+void ring_dispatch(const void *record, size_t size);

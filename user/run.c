@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "run.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/random.h"
+#include "conn.h"
+#include "exit_code.h"
+#include "export.h"
+#include "hook.h"
+#include "http.h"
+#include "link.h"
+#include "metric.h"
+#include "ring.h"
+#include "stats.h"
+#include "summary.h"
+#include "target.h"
+
+#define BUSY_WAIT_MS 30   /* longer than the kernel's WAKE_IDLE_NS: what comes after it wakes us */
+#define TICK_NS 50000000ULL
+#define IDLE_WAIT_MS 1000
+#define SECOND_NS 1000000000ULL
+
+static volatile sig_atomic_t stopped;
+static bool attached; /* with attach: the summary is kept */
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * SECOND_NS + (uint64_t)t.tv_nsec;
+}
+
+static void on_signal(int signal)
+{
+	(void)signal;
+	stopped = 1;
+}
+
+static void catch_signals(void)
+{
+	struct sigaction stop = { .sa_handler = on_signal }, ignore = { .sa_handler = SIG_IGN };
+
+	sigaction(SIGINT, &stop, NULL);
+	sigaction(SIGTERM, &stop, NULL);
+	sigaction(SIGPIPE, &ignore, NULL);
+}
+
+/* Starts the command, held back before its first instruction. Returns its pid; *ret_go releases it. */
+static pid_t start_command(char **argv, int *ret_go)
+{
+	int go[2];
+	char byte;
+	pid_t pid;
+
+	if (pipe(go))
+		return -errno;
+	pid = fork();
+	if (pid == 0) {
+		signal(SIGPIPE, SIG_DFL);
+		close(go[1]);
+		/* The pipe is closed without a byte when we end before. */
+		if (read(go[0], &byte, 1) != 1)
+			_exit(EXIT_FAILED);
+		close(go[0]);
+		execvp(argv[0], argv);
+		log_error("cannot run %s: %s", argv[0], strerror(errno));
+		_exit(127);
+	}
+	close(go[0]);
+	if (pid < 0)
+		close(go[1]);
+	*ret_go = go[1];
+	return pid < 0 ? -errno : pid;
+}
+
+static int add_target(uint32_t pid)
+{
+	int err = target_add(pid);
+
+	if (!err)
+		err = hook_add(pid);
+	if (err == -ESRCH)
+		log_error("there is no process %u", pid);
+	else if (err)
+		log_error("cannot trace process %u: %s", pid, strerror(-err));
+	return err;
+}
+
+static int add_targets(const struct config *config, pid_t command)
+{
+	int err;
+
+	for (size_t i = 0; i < config->pids_len; i++)
+		if ((err = add_target(config->pids[i])))
+			return err;
+	if (command > 0 && (err = add_target((uint32_t)command)))
+		return err;
+	err = targets_scan(add_target);
+	return err < 0 ? err : 0;
+}
+
+static int init(const struct config *config)
+{
+	int err;
+
+	if ((err = random_init()) || (err = work_init(config->spans_max)) ||
+	    (err = links_init(config->spans_max)) || (err = targets_init(config, hook_remove)) ||
+	    (err = conns_init(config)) || (err = metrics_init(config)) || (attached && (err = summary_init())))
+		log_error("cannot reserve memory: %s", strerror(-err));
+	return err;
+}
+
+static void fini(void)
+{
+	hook_close();
+	ring_close();
+	conns_fini();
+	targets_fini();
+	links_fini();
+	work_fini();
+	metrics_free();
+}
+
+static void finished(struct span *span)
+{
+	metrics_add(span);
+	if (attached)
+		summary_add(span);
+	export_span(span);
+}
+
+/* One round after the ring was read: names, timers, then everything that is finished goes out. */
+static bool after_poll(uint64_t now)
+{
+	static uint64_t last_tick_ns, last_second_ns;
+	static bool waits;
+
+	targets_resolve();
+	if (now - last_tick_ns >= TICK_NS || now == UINT64_MAX) {
+		last_tick_ns = now;
+		waits = conns_tick(now);
+	}
+	waits |= links_tick(now);
+	if (now - last_second_ns >= SECOND_NS) {
+		last_second_ns = now;
+		hook_read_drops();
+	}
+	links_flush(finished);
+	export_wake();
+	return waits;
+}
+
+static void loop(const struct config *config, pid_t command, int *ret_status)
+{
+	uint64_t end_ns = config->duration_ns ? now_ns() + config->duration_ns : UINT64_MAX;
+	bool ends_with_targets = attached && (config->pids_len || command > 0) && !config->exes_len &&
+				 !config->ports_len;
+	bool busy = true;
+
+	while (!stopped) {
+		uint64_t now = now_ns();
+
+		if (now >= end_ns || (ends_with_targets && targets_alive() == 0 && !busy))
+			break;
+		ring_wait(busy ? BUSY_WAIT_MS
+			       : end_ns - now < IDLE_WAIT_MS * 1000000ULL ? (int)((end_ns - now) / 1000000) + 1
+									  : IDLE_WAIT_MS);
+		busy = ring_poll() > 0;
+		busy |= after_poll(now_ns());
+		if (command > 0 && waitpid(command, ret_status, WNOHANG) == command)
+			command = 0;
+	}
+}
+
+static void drain(void)
+{
+	hook_detach();
+	while (ring_poll() > 0)
+		after_poll(now_ns());
+	conns_end(now_ns());
+	links_tick(UINT64_MAX);
+	targets_resolve();
+	hook_read_drops();
+	links_flush(finished);
+	export_wake();
+	export_stop();
+}
+
+static void say_attached(const struct config *config, uint64_t start_ns)
+{
+	log_info("attached to %u process%s in %.0f ms%s", targets_alive(), targets_alive() == 1 ? "" : "es",
+		 (double)(now_ns() - start_ns) / 1e6,
+		 config->exes_len || config->ports_len ? "; new ones will be followed" : "");
+}
+
+static void report(const struct config *config, uint64_t elapsed_ns)
+{
+	if (!attached || config->output == OUTPUT_NONE)
+		return;
+	if (config->output == OUTPUT_JSON)
+		summary_write_json(stdout, elapsed_ns);
+	else
+		summary_write(stdout, elapsed_ns, config->color);
+	fflush(stdout);
+}
+
+static void report_losses(void)
+{
+	static const char *const reasons[] = {
+#define DROP(reason, stage, help) help,
+#include "../bpf/drops.def"
+#undef DROP
+	};
+
+	for (size_t i = 0; i < DROPS_LEN; i++)
+		if (drop_get((enum drop_id)i))
+			log_warn("lost: %llu %s", (unsigned long long)drop_get((enum drop_id)i), reasons[i]);
+}
+
+int run(const struct config *config, bool attach)
+{
+	uint64_t start_ns = now_ns();
+	int go = -1, status = 0, err;
+	pid_t command = 0;
+
+	attached = attach;
+	catch_signals();
+	if (init(config))
+		return EXIT_FAILED;
+	if (config->listen && http_start(config))
+		return EXIT_FAILED;
+	err = hook_open(config);
+	if (!err)
+		err = ring_open(hook_ring_fd());
+	if (err)
+		return EXIT_FAILED;
+	if (config->command && (command = start_command(config->command, &go)) < 0) {
+		log_error("cannot start a process: %s", strerror(-command));
+		return EXIT_FAILED;
+	}
+	err = add_targets(config, command);
+	if (err)
+		return err == -ESRCH ? EXIT_USAGE : EXIT_FAILED;
+	if ((err = export_start(config)))
+		return EXIT_FAILED;
+	if ((err = hook_start())) {
+		log_error("cannot list open sockets: %s", strerror(-err));
+		return EXIT_FAILED;
+	}
+	ring_poll();
+	targets_resolve();
+	say_attached(config, start_ns);
+	http_set_ready(true);
+	start_ns = now_ns();
+	if (go >= 0 && write(go, "", 1) != 1)
+		log_warn("the command ended before it was started");
+	if (go >= 0)
+		close(go);
+	loop(config, command, &status);
+	http_set_ready(false);
+	drain();
+	report(config, now_ns() - start_ns);
+	report_losses();
+	http_stop();
+	fini();
+	if (config->command)
+		return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	return EXIT_OK;
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One operation: a request that a process answered (server), sent (client) or worked on (internal).
+ * Spans come from a pool. The spine (one thread) fills them in; once handed to export they are
+ * read-only, and every exporter holds a reference until it is done.
+ */
+#pragma once
+
+#include <netinet/in.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/slice.h"
+
+enum span_kind {
+	SPAN_SERVER,
+	SPAN_CLIENT,
+	SPAN_INTERNAL,
+};
+
+/* How the parent is known, strongest first; the name in outputs is evidence_name(). */
+enum evidence {
+	EVIDENCE_UNKNOWN, /* no parent, and no proof that there is none */
+	EVIDENCE_TRACEPARENT,
+	EVIDENCE_SOCKET,
+	EVIDENCE_THREAD,
+};
+
+/* Texts of a span, each with its own limit (span.c). */
+enum span_text {
+	TEXT_METHOD,
+	TEXT_PATH,  /* without the query */
+	TEXT_QUERY, /* secrets already REDACTED */
+	TEXT_ROUTE, /* low-cardinality form of the path */
+	TEXT_HOST,
+	TEXT_USER_AGENT,
+	TEXT_REQUEST_ID,
+	TEXT_TRACESTATE,
+	TEXT_PEER_SERVICE, /* service name of the other end, when it is traced too */
+	TEXT_SOCKET_PATH,  /* of a unix socket */
+	SPAN_TEXTS,
+};
+
+#define SPAN_TEXT_BYTES 1024
+
+struct address {
+	sa_family_t family; /* AF_INET, AF_INET6, AF_UNIX; 0: not known */
+	uint16_t port;      /* host byte order */
+	uint8_t ip[16];     /* network byte order; the first 4 for AF_INET */
+};
+
+struct process; /* target.h */
+
+struct span {
+	_Atomic uint32_t refs;
+	enum span_kind kind;
+	enum evidence evidence;
+	bool has_parent;   /* parent_id is valid */
+	bool parent_local; /* the parent is a span of ours, exported before or after this one */
+	bool incomplete;   /* bytes of it were lost: sizes and times are lower bounds */
+	bool truncated;    /* its head was longer than what is captured: texts may be missing */
+	uint8_t trace_id[16];
+	uint8_t span_id[8];
+	uint8_t parent_id[8];
+
+	uint64_t start_ns;      /* CLOCK_MONOTONIC: first byte of the request */
+	uint64_t first_byte_ns; /* first byte of the response; 0: none came */
+	uint64_t end_ns;        /* last byte of the response, or the failure */
+	uint64_t request_len;   /* body bytes, without heads and framing */
+	uint64_t response_len;
+	int status;             /* 0: none */
+	const char *error_type; /* static string, OpenTelemetry error.type; NULL: no error */
+	const char *protocol;   /* static string: "http", "tcp" (a connect that failed) */
+
+	const struct process *process;
+	uint32_t pid;
+	uint32_t tid; /* thread that received or sent the request */
+	struct address local;
+	struct address peer;
+
+	uint16_t text_at[SPAN_TEXTS];
+	uint16_t text_len[SPAN_TEXTS];
+	uint16_t text_used;
+	char text[SPAN_TEXT_BYTES];
+};
+
+/* "server", "client", "internal". */
+const char *span_kind_name(enum span_kind kind);
+
+/* "unknown", "traceparent", "socket", ... */
+const char *evidence_name(enum evidence evidence);
+
+/* The text, empty when absent. Points into the span. */
+struct slice span_text(const struct span *span, enum span_text which);
+
+/* Copies as much of text as the field's limit and the span's room allow; a cut sets truncated. */
+void span_set_text(struct span *span, enum span_text which, struct slice text);
+
+/* "GET /orders/{id}", or the operation alone. Writes at most size bytes, terminated; returns buf. */
+const char *span_name(const struct span *span, char *buf, size_t size);
+
+/* 5xx of a server, 4xx and 5xx of a client, or any error_type (OpenTelemetry HTTP conventions). */
+bool span_failed(const struct span *span);
+
+/* Any thread; the last one returns the span to its pool (work.c). */
+void span_ref(struct span *span);
+void span_unref(struct span *span);

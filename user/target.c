@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "target.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/pool.h"
+#include "base/table.h"
+#include "stats.h"
+
+#define PROCESSES_MAX 16384
+
+static const struct config *config;
+static target_reject_fn reject;
+static struct pool pool;
+static struct table by_pid;
+static struct process *unresolved;
+static struct process *ignored[2]; /* rejected in this period and in the one before */
+
+int targets_init(const struct config *conf, target_reject_fn fn)
+{
+	int err;
+
+	config = conf;
+	reject = fn;
+	unresolved = NULL;
+	err = pool_init(&pool, sizeof(struct process), PROCESSES_MAX);
+	return err ? err : table_init(&by_pid, PROCESSES_MAX);
+}
+
+void targets_fini(void)
+{
+	table_free(&by_pid);
+	pool_free(&pool);
+}
+
+void process_ref(const struct process *process)
+{
+	((struct process *)process)->refs++;
+}
+
+void process_unref(const struct process *process)
+{
+	struct process *p = (struct process *)process;
+
+	if (!p)
+		return;
+	assert(p->refs > 0);
+	if (--p->refs == 0)
+		pool_put(&pool, p);
+}
+
+uint32_t targets_alive(void)
+{
+	return by_pid.used;
+}
+
+/* The table and the list of unresolved processes hold one reference each. */
+static struct process *process_new(uint32_t pid)
+{
+	struct process *p = pool_get(&pool);
+
+	if (!p || table_put(&by_pid, pid, p)) {
+		if (p)
+			pool_put(&pool, p);
+		drop_add(DROP_processes_full, 1);
+		return NULL;
+	}
+	p->pid = pid;
+	p->refs = 2;
+	p->unresolved = unresolved;
+	unresolved = p;
+	stat_set(STAT_processes, by_pid.used);
+	return p;
+}
+
+static void process_gone(struct process *p)
+{
+	p->exited = true;
+	table_remove(&by_pid, p->pid, p);
+	stat_set(STAT_processes, by_pid.used);
+	process_unref(p);
+}
+
+struct process *target_find(uint32_t pid)
+{
+	struct process *p = table_get(&by_pid, pid);
+
+	if (!p)
+		p = process_new(pid);
+	return p && !p->ignored ? p : NULL;
+}
+
+static bool matches(const char *path)
+{
+	for (size_t i = 0; i < config->exes_len; i++)
+		if (fnmatch(config->exes[i], path, 0) == 0)
+			return true;
+	return false;
+}
+
+static void set_names(struct process *p, const struct event_process *e)
+{
+	const char *path = (const char *)e->path, *base = strrchr(path, '/');
+
+	snprintf(p->command, sizeof(p->command), "%.15s", (const char *)e->command);
+	snprintf(p->service, sizeof(p->service), "%.63s", path[0] ? (base ? base + 1 : path) : p->command);
+}
+
+/* A new program in a known process is a new service; spans of the old one keep their names. */
+static void executed(const struct event_process *e)
+{
+	struct process *old = table_get(&by_pid, e->h.pid), *p;
+	bool known = old && !old->ignored;
+
+	if (old)
+		process_gone(old);
+	p = process_new(e->h.pid);
+	if (!p)
+		return;
+	set_names(p, e);
+	/* The path is as the caller named it, and a script's is not its interpreter's: /proc decides. */
+	p->undecided = !known && !matches((const char *)e->path);
+}
+
+static void forked(const struct event_process *e)
+{
+	struct process *p, *parent = table_get(&by_pid, e->parent);
+
+	if (table_get(&by_pid, e->h.pid))
+		return;
+	p = process_new(e->h.pid);
+	if (!p)
+		return;
+	set_names(p, e);
+	if (parent)
+		memcpy(p->service, parent->service, sizeof(p->service));
+}
+
+void target_event(const struct event_process *e)
+{
+	struct process *p;
+
+	switch (e->change) {
+	case PROCESS_FORKED:
+		forked(e);
+		break;
+	case PROCESS_EXECED:
+		executed(e);
+		break;
+	case PROCESS_SELECTED:
+		target_find(e->h.pid);
+		break;
+	case PROCESS_EXITED:
+		p = table_get(&by_pid, e->h.pid);
+		if (p)
+			process_gone(p);
+		break;
+	}
+}
+
+/* Reads the start of a file in /proc/PID; returns its length or -errno. */
+static ssize_t read_proc(uint32_t pid, const char *name, char *buf, size_t size)
+{
+	char path[64];
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%u/%s", pid, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	n = read(fd, buf, size - 1);
+	if (n < 0)
+		n = -errno;
+	else
+		buf[n] = '\0';
+	close(fd);
+	return n;
+}
+
+static ssize_t read_exe(uint32_t pid, char *buf, size_t size)
+{
+	char path[64], *deleted;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%u/exe", pid);
+	n = readlink(path, buf, size - 1);
+	if (n < 0)
+		return -errno;
+	buf[n] = '\0';
+	deleted = strstr(buf, " (deleted)");
+	if (deleted && !deleted[10])
+		*deleted = '\0';
+	return n;
+}
+
+static void read_service(struct process *p, const char *exe)
+{
+	static const char key[] = "OTEL_SERVICE_NAME=";
+	static char environ_text[65536];
+	ssize_t n = read_proc(p->pid, "environ", environ_text, sizeof(environ_text));
+	const char *base = strrchr(exe, '/');
+
+	for (ssize_t at = 0; at < n; at += (ssize_t)strlen(environ_text + at) + 1)
+		if (strncmp(environ_text + at, key, sizeof(key) - 1) == 0 && environ_text[at + sizeof(key) - 1]) {
+			snprintf(p->service, sizeof(p->service), "%.63s", environ_text + at + sizeof(key) - 1);
+			return;
+		}
+	if (exe[0])
+		snprintf(p->service, sizeof(p->service), "%.63s", base ? base + 1 : exe);
+}
+
+static void resolve(struct process *p)
+{
+	char exe[PATH_MAX] = "", comm[32];
+	ssize_t n;
+
+	/* After its end the id may belong to another process; its own events told what is known. */
+	if (!p->exited) {
+		n = read_proc(p->pid, "comm", comm, sizeof(comm));
+		if (n > 1) {
+			comm[strcspn(comm, "\n")] = '\0';
+			snprintf(p->command, sizeof(p->command), "%.15s", comm);
+		}
+		read_exe(p->pid, exe, sizeof(exe));
+		read_service(p, exe);
+	}
+	if (!p->service[0])
+		snprintf(p->service, sizeof(p->service), "%s", p->command[0] ? p->command : "unknown");
+	if (p->undecided && !matches(exe) && !p->exited) {
+		p->ignored = true;
+		reject(p->pid);
+		process_ref(p);
+		p->unresolved = ignored[0];
+		ignored[0] = p;
+	}
+	p->undecided = false;
+	p->resolved = true;
+}
+
+/*
+ * Events of a rejected process may still wait in the ring: it stays known, as ignored, for one to two
+ * periods.
+ */
+static void forget_ignored(void)
+{
+	static time_t last_s;
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	if (now.tv_sec < last_s + 2)
+		return;
+	last_s = now.tv_sec;
+	while (ignored[1]) {
+		struct process *p = ignored[1];
+
+		ignored[1] = p->unresolved;
+		if (!p->exited)
+			process_gone(p);
+		process_unref(p);
+	}
+	ignored[1] = ignored[0];
+	ignored[0] = NULL;
+}
+
+void targets_resolve(void)
+{
+	forget_ignored();
+	while (unresolved) {
+		struct process *p = unresolved;
+
+		unresolved = p->unresolved;
+		resolve(p);
+		process_unref(p);
+	}
+}
+
+int target_add(uint32_t pid)
+{
+	if (kill((pid_t)pid, 0) && errno == ESRCH)
+		return -ESRCH;
+	return target_find(pid) ? 0 : -ENOSPC;
+}
+
+int targets_scan(int (*add)(uint32_t pid))
+{
+	char exe[PATH_MAX];
+	struct dirent *entry;
+	int found = 0, err = 0;
+	DIR *proc;
+
+	if (config->exes_len == 0)
+		return 0;
+	proc = opendir("/proc");
+	if (!proc)
+		return -errno;
+	while (err == 0 && (entry = readdir(proc))) {
+		uint32_t pid = isdigit((unsigned char)entry->d_name[0]) ? (uint32_t)atoi(entry->d_name) : 0;
+
+		if (pid == 0 || pid == (uint32_t)getpid() || read_exe(pid, exe, sizeof(exe)) < 0 || !matches(exe))
+			continue;
+		err = add(pid);
+		found += err == 0;
+	}
+	closedir(proc);
+	return err ? err : found;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which processes are traced, and what they are called. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../bpf/event.h"
+#include "config.h"
+
+/* A traced process. Spans hold references, counted on the spine's thread only. */
+struct process {
+	uint32_t pid;
+	uint32_t refs;
+	bool exited;
+	bool undecided;   /* executed while --exe is watched: whether it matches is not known yet */
+	bool ignored;     /* ... and it does not */
+	bool resolved;    /* command and service were read */
+	struct process *unresolved; /* next to be read */
+	char command[16]; /* /proc/PID/comm */
+	char service[64]; /* OTEL_SERVICE_NAME of its environment, else its executable's base name */
+};
+
+/* Called when a process that the kernel selected turns out not to match. */
+typedef void (*target_reject_fn)(uint32_t pid);
+
+/* Reserves room. The configuration is borrowed. Returns 0 or -ENOMEM. */
+int targets_init(const struct config *config, target_reject_fn reject);
+void targets_fini(void);
+
+/*
+ * Adds a process that was asked for. Returns 0, -ESRCH when there is none with this id, -ENOSPC when
+ * there are too many.
+ */
+int target_add(uint32_t pid);
+
+/*
+ * Calls add(pid) for every running process whose executable matches one of config's globs. Returns how
+ * many there were, or the first negative errno of add.
+ */
+int targets_scan(int (*add)(uint32_t pid));
+
+/* The process, made known when an event is the first to speak of it; NULL: not traced, or no room. Hot path. */
+struct process *target_find(uint32_t pid);
+
+/* Follows fork, exec and exit. Hot path. */
+void target_event(const struct event_process *e);
+
+/* Reads the names of the processes that are new. Not for the hot path: it opens files in /proc. */
+void targets_resolve(void);
+
+/* Targets that have not exited. */
+uint32_t targets_alive(void);
+
+void process_ref(const struct process *process);
+void process_unref(const struct process *process);

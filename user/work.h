@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A span while the spine works on it: what pairing and linking must remember and no exporter sees.
+ * Lives from the first byte of its request until the last exporter lets go of its span.
+ */
+#pragma once
+
+#include "span.h"
+
+struct conn;
+struct thread;
+
+struct work {
+	struct span span; /* first: a span of ours is the work it lies in */
+
+	/* exchange: */
+	struct conn *conn;    /* NULL once finished */
+	struct work *pending; /* next unanswered request of the connection */
+	uint64_t key;         /* pairs with the response; 0: in order */
+	uint32_t request_pos; /* stream position of the request's first byte */
+	uint8_t hint;         /* what the parser of the response must know of the request */
+	bool oneway;
+
+	/* link: */
+	struct work *parent;     /* referenced; NULL: none known */
+	const struct process *peer_process; /* referenced: who is at the other end */
+	struct thread *thread;   /* whose open request this is */
+	struct work *thread_next, *thread_prev;
+	struct work *waiters, **waiters_end; /* finished, but their trace id hangs on this one */
+	struct work *next;       /* in one list at a time: waiters or done; returned to the pool */
+	struct work *unsettled_next, *unsettled_prev;
+	uint64_t settle_by_ns;
+	bool settled;            /* trace_id and parent are final */
+	bool unsettled_listed;
+	bool finished;
+	bool joined;             /* of a server: the client's work at the other end is known */
+	bool has_header;         /* traceparent came with the request */
+	bool forwarded;          /* a client's header is the one its process had received */
+	uint8_t header_trace_id[16];
+	uint8_t header_span_id[8];
+};
+
+/* Reserves room for max works. Returns 0 or -ENOMEM. */
+int work_init(uint32_t max);
+void work_fini(void);
+
+/* A zeroed work with one reference; NULL when all are in flight (counted as a drop). Spine only. */
+struct work *work_new(void);
+static inline void work_ref(struct work *w)
+{
+	span_ref(&w->span);
+}
+static inline void work_unref(struct work *w)
+{
+	if (w)
+		span_unref(&w->span);
+}
