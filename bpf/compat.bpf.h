@@ -60,6 +60,9 @@ static __always_inline void current_call(struct call *ret_call)
 	ret_call->kind = task->thread_info.status & TS_COMPAT ? PAYLOAD_ELSEWHERE : payload_kind(regs->orig_ax);
 	ret_call->arg2 = regs->si;
 	ret_call->arg3 = regs->dx;
+	/* Else clang merges these loads with others from the stack, and the verifier wants one kind of pointer. */
+	barrier_var(ret_call->arg2);
+	barrier_var(ret_call->arg3);
 }
 
 #else
