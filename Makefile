@@ -21,7 +21,7 @@ PREFIX ?= /usr/local
 
 WARN := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Werror
 CFLAGS ?= -O2 -g
-override CFLAGS += -std=gnu11 $(WARN) -MMD -MP
+override CFLAGS += -std=gnu11 -D_GNU_SOURCE $(WARN) -MMD -MP
 LDFLAGS ?=
 ifeq ($(SAN),1)
 B := build/san
@@ -105,8 +105,10 @@ test: deps all unit ## run every test (root)
 lint: $(USER_OBJ) ## check licences, format, dependencies, the hot path, scripts and the manual
 	$(Q)B=$(B) tests/lint
 TIME ?= 60
+FUZZ_SEEDS := $(wildcard tests/protocols/*/)
 fuzz: $(FUZZ) ## run every fuzzer for TIME seconds
-	$(Q)for f in $(FUZZ); do tests/fuzz/run $$f $(TIME) || exit; done
+	$(Q)for f in $(FUZZ); do mkdir -p $$f.corpus && \
+		$$f -max_total_time=$(TIME) -artifact_prefix=$$f. -print_final_stats=1 $$f.corpus $(FUZZ_SEEDS) || exit; done
 install: $(B)/spanhook ## install to DESTDIR/PREFIX
 	$(Q)install -D -m 755 $< $(DESTDIR)$(PREFIX)/bin/spanhook
 	$(Q)install -D -m 644 user/spanhook.1 $(DESTDIR)$(PREFIX)/share/man/man1/spanhook.1

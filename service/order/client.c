@@ -31,7 +31,8 @@ static const struct {
 	{ CURLE_PARTIAL_FILE, -ECONNRESET, "closed the connection" },
 };
 
-/* A handle and its open connections belong to one thread: no lock, and a connection per thread and service. */
+/* A handle and its open connections belong to one thread: no lock, and a connection per thread and service.
+ */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t thread_handle;
 
@@ -79,7 +80,8 @@ static int failure(const struct upstream *upstream, CURLcode code, struct reason
 {
 	for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++)
 		if (failures[i].code == code)
-			return fail(why, failures[i].err, "%s unavailable: it %s", upstream->name, failures[i].what);
+			return fail(why, failures[i].err, "%s unavailable: it %s", upstream->name,
+				    failures[i].what);
 	return fail(why, -EPROTO, "%s unavailable: %s", upstream->name, curl_easy_strerror(code));
 }
 

@@ -12,9 +12,10 @@ struct answer {
 };
 
 /*
- * Sends POST with BODY, or GET when it is NULL, to the upstream's PATH, on the calling thread's own connections,
- * which stay open for its next calls. Any status is an answer; release it with answer_cleanup.
- * -ETIMEDOUT, -ECONNREFUSED, -EHOSTUNREACH, -ECONNRESET, -EPROTO (not HTTP, or over 1 MiB): WHY names the service.
+ * Sends POST with BODY, or GET when it is NULL, to the upstream's PATH, on the calling thread's own
+ * connections, which stay open for its next calls. Any status is an answer; release it with answer_cleanup.
+ * -ETIMEDOUT, -ECONNREFUSED, -EHOSTUNREACH, -ECONNRESET, -EPROTO (not HTTP, or over 1 MiB): WHY names the
+ * service.
  */
 int client_call(const struct upstream *upstream, const char *path, const cJSON *body, unsigned int timeout_ms,
 		struct answer *ret, struct reason *why);

@@ -28,7 +28,8 @@ static bool is_http_url(const char *option, const char *url)
 
 	if ((!strncmp(url, "http://", 7) || !strncmp(url, "https://", 8)) && len < 512 && url[len - 1] != '/')
 		return true;
-	fprintf(stderr, "%s: --%s: '%s' is not http://HOST:PORT or https://HOST:PORT\n", SERVICE_NAME, option, url);
+	fprintf(stderr, "%s: --%s: '%s' is not like http://HOST:PORT, with no slash at its end\n",
+		SERVICE_NAME, option, url);
 	return false;
 }
 
@@ -49,8 +50,8 @@ int config_read(int argc, char **argv, struct config *ret)
 	};
 	const struct option_row rows[] = {
 		{ "bind", "ADDRESS", "listen on this address", &c.bind, OPTION_TEXT, 0, 0 },
-		{ "port", "PORT", "0 = any free one; the first line on stdout tells it", &c.port, OPTION_NUMBER, 0,
-		  65535 },
+		{ "port", "PORT", "0 = any free one; the first line on stdout tells it", &c.port,
+		  OPTION_NUMBER, 0, 65535 },
 		{ "mode", "MODE", "thread-per-connection or thread-pool", &mode, OPTION_TEXT, 0, 0 },
 		{ "threads", "N", "size of the thread pool", &threads, OPTION_NUMBER, 1, 256 },
 		{ "user-url", "URL", "user service", &c.user_url, OPTION_TEXT, 0, 0 },
@@ -58,8 +59,8 @@ int config_read(int argc, char **argv, struct config *ret)
 		{ "inventory-url", "URL", "inventory service", &c.inventory_url, OPTION_TEXT, 0, 0 },
 		{ "payment-url", "URL", "payment service, not called to create an order", &c.payment_url,
 		  OPTION_TEXT, 0, 0 },
-		{ "timeout-ms", "MS", "the longest that one call to a service takes", &c.timeout_ms, OPTION_NUMBER, 1,
-		  600000 },
+		{ "timeout-ms", "MS", "the longest that one call to a service takes", &c.timeout_ms,
+		  OPTION_NUMBER, 1, 600000 },
 		{ "database", "URL", "sqlite://PATH", &c.database, OPTION_TEXT, 0, 0 },
 		{ "events", "URL", "file://PATH, one JSON object a line", &c.events, OPTION_TEXT, 0, 0 },
 		{ NULL, NULL, NULL, NULL, OPTION_TEXT, 0, 0 },
@@ -70,7 +71,8 @@ int config_read(int argc, char **argv, struct config *ret)
 	if (result)
 		return result;
 	if (strcmp(mode, "thread-per-connection") && strcmp(mode, "thread-pool")) {
-		fprintf(stderr, "%s: --mode: '%s' is not thread-per-connection or thread-pool\n", SERVICE_NAME, mode);
+		fprintf(stderr, "%s: --mode: '%s' is not thread-per-connection or thread-pool\n",
+			SERVICE_NAME, mode);
 		return -EINVAL;
 	}
 	if (!is_http_url("user-url", c.user_url) || !is_http_url("product-url", c.product_url) ||

@@ -17,7 +17,7 @@ int create_order(struct order *order, struct service *service, struct reason *wh
 	/* The order stands once it is stored: its client must not send it again because nobody was told. */
 	err = publish_order_created_event(order, service);
 	if (err)
-		fprintf(stderr, "%s: order %s: order.created not published: %s\n", SERVICE_NAME, order->order_id,
-			strerror(-err));
+		fprintf(stderr, "%s: order %s: order.created not published: %s\n", SERVICE_NAME,
+			order->order_id, strerror(-err));
 	return 0;
 }

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "events.h"
 
+#include "service.h"
+
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +18,7 @@ int events_open(const char *url, struct events **ret)
 		if (!strncmp(url, kinds[i]->scheme, len) && !strncmp(url + len, "://", 3))
 			return kinds[i]->open(url + len + 3, ret);
 	}
+	fprintf(stderr, "%s: unknown kind of event publisher: %s\n", SERVICE_NAME, url);
 	return -EINVAL;
 }
 

@@ -3,9 +3,11 @@
 
 #include <cjson/cJSON.h>
 
+struct events;
+
 /* Where events are told. Safe for all threads. A kind of publisher is one file and one row in events.c. */
 struct events_kind {
-	const char *scheme; /* of its URLs: "file" */
+	const char *scheme;                                 /* of its URLs: "file" */
 	int (*open)(const char *path, struct events **ret); /* what follows "scheme://" */
 	int (*publish)(struct events *events, const char *text);
 	void (*close)(struct events *events);
@@ -18,7 +20,7 @@ struct events {
 
 extern const struct events_kind events_file;
 
-/* Opens the publisher of a URL. 0; -EINVAL: no such scheme; another -errno: it cannot be opened. */
+/* Opens the publisher of a URL. -EINVAL (no such kind) or another -errno: after a line on stderr. */
 int events_open(const char *url, struct events **ret);
 
 /* Publishes one event, an object. 0 or -errno. */

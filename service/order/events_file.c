@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "events.h"
 
+#include "service.h"
+
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
@@ -25,6 +28,7 @@ static int open_file(const char *path, struct events **ret)
 	file->fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
 	if (file->fd < 0) {
 		err = -errno;
+		fprintf(stderr, "%s: cannot open %s: %s\n", SERVICE_NAME, path, strerror(-err));
 		free(file);
 		return err;
 	}

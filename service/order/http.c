@@ -90,8 +90,9 @@ static enum MHD_Result reply(struct MHD_Connection *connection, unsigned int sta
 	struct MHD_Response *response;
 	enum MHD_Result result;
 
-	response = text ? MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE) :
-			  MHD_create_response_from_buffer(strlen(no_memory), no_memory, MHD_RESPMEM_PERSISTENT);
+	response =
+		text ? MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE)
+		     : MHD_create_response_from_buffer(strlen(no_memory), no_memory, MHD_RESPMEM_PERSISTENT);
 	if (!response) {
 		free(text);
 		return MHD_NO;
@@ -177,11 +178,12 @@ static struct MHD_Daemon *start(struct server *server, int fd)
 					 { MHD_OPTION_END, 0, NULL } };
 
 	/* libmicrohttpd counts a handler's own time as idle time of the connection. */
-	return MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_ITC | mode, 0, NULL, NULL, on_request,
-				server, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
+	return MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_ITC | mode, 0, NULL, NULL,
+				on_request, server, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
 				(unsigned int)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
 				IDLE_S + config->longest_ms / 1000, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
-				server, MHD_OPTION_ARRAY, config->threads > 1 ? pool : pool + 1, MHD_OPTION_END);
+				server, MHD_OPTION_ARRAY, config->threads > 1 ? pool : pool + 1,
+				MHD_OPTION_END);
 }
 
 /* Takes no new connection, waits until the open requests are answered, for as long as one may last. */
@@ -217,8 +219,8 @@ int http_serve(const struct http_config *config)
 
 	fd = listen_tcp(config->bind, config->port, endpoint);
 	if (fd < 0) {
-		fprintf(stderr, "%s: cannot listen on %s port %u: %s\n", config->name, config->bind, config->port,
-			strerror(-fd));
+		fprintf(stderr, "%s: cannot listen on %s port %u: %s\n", config->name, config->bind,
+			config->port, strerror(-fd));
 		return fd;
 	}
 	daemon = start(&server, fd);

@@ -23,11 +23,11 @@ struct http_route {
 };
 
 struct http_config {
-	const char *name; /* the service's, for the ready line and for errors */
-	const char *bind; /* numeric IPv4 or IPv6 address */
-	unsigned int port;	/* 0: any free one */
-	unsigned int threads;	/* size of the thread pool; 0: a thread for each connection */
-	unsigned int longest_ms; /* the longest that a handler takes */
+	const char *name;                /* the service's, for the ready line and for errors */
+	const char *bind;                /* numeric IPv4 or IPv6 address */
+	unsigned int port;               /* 0: any free one */
+	unsigned int threads;            /* size of the thread pool; 0: a thread for each connection */
+	unsigned int longest_ms;         /* the longest that a handler takes */
 	const struct http_route *routes; /* ends with a NULL method */
 	void *context;
 };

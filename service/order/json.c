@@ -9,7 +9,7 @@
 static bool is_utf8(const unsigned char *p)
 {
 	static const struct {
-		unsigned char first, last;	 /* of the sequence's first byte */
+		unsigned char first, last; /* of the sequence's first byte */
 		unsigned char second_min, second_max;
 		unsigned char more; /* bytes after the first */
 	} forms[] = {

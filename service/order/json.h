@@ -14,7 +14,8 @@ cJSON *json_parse(const char *text, size_t len);
 /* The string member NAME of an object, owned by it; NULL if there is none. */
 const char *json_text(const cJSON *object, const char *name);
 
-/* Reads a whole number from MIN to MAX, both within +-JSON_INTEGER_MAX. -EINVAL if VALUE (or NULL) is not one. */
+/* Reads a whole number from MIN to MAX, both within +-JSON_INTEGER_MAX. -EINVAL if VALUE (or NULL) is not
+ * one. */
 int json_integer(const cJSON *value, int64_t min, int64_t max, int64_t *ret);
 
 /* {"error": TEXT}; the caller's. */

@@ -7,15 +7,6 @@
 #include "store.h"
 
 #include <curl/curl.h>
-#include <stdio.h>
-#include <string.h>
-
-static int open_or_complain(const char *what, const char *url, int err)
-{
-	if (err)
-		fprintf(stderr, "%s: cannot open the %s %s: %s\n", SERVICE_NAME, what, url, strerror(-err));
-	return err;
-}
 
 static int serve(const struct config *config, struct service *service)
 {
@@ -30,9 +21,9 @@ static int serve(const struct config *config, struct service *service)
 	};
 	int err;
 
-	err = open_or_complain("database", config->database, store_open(config->database, &service->store));
+	err = store_open(config->database, &service->store);
 	if (!err)
-		err = open_or_complain("events", config->events, events_open(config->events, &service->events));
+		err = events_open(config->events, &service->events);
 	return err ? err : http_serve(&http);
 }
 

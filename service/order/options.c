@@ -10,14 +10,13 @@ enum { ROWS_MAX = 30 };
 
 static void print_default(const struct option_row *row)
 {
-	if (row->kind == OPTION_NUMBER)
-		printf(" (default %u)\n", *(unsigned int *)row->value);
-	else if (row->kind == OPTION_REAL)
-		printf(" (default %g)\n", *(double *)row->value);
-	else if (*(const char **)row->value)
-		printf(" (default %s)\n", *(const char **)row->value);
-	else
-		printf("\n");
+	if (row->kind == OPTION_NUMBER && *(unsigned int *)row->value <= row->max)
+		printf(" (default %u)", *(unsigned int *)row->value);
+	if (row->kind == OPTION_REAL)
+		printf(" (default %g)", *(double *)row->value);
+	if (row->kind == OPTION_TEXT && *(const char **)row->value)
+		printf(" (default %s)", *(const char **)row->value);
+	printf("\n");
 }
 
 static void print_help(const struct command *command)
@@ -48,8 +47,8 @@ static int set(const struct command *command, const struct option_row *row, cons
 	number = strtod(text, &end);
 	if (end == text || *end || !(number >= row->min && number <= row->max) ||
 	    (row->kind == OPTION_NUMBER && number != (unsigned int)number)) {
-		fprintf(stderr, "%s: --%s: '%s' is not a number from %g to %g\n", command->name, row->name, text,
-			row->min, row->max);
+		fprintf(stderr, "%s: --%s: '%s' is not a number from %g to %g\n", command->name, row->name,
+			text, row->min, row->max);
 		return -EINVAL;
 	}
 	if (row->kind == OPTION_NUMBER)

@@ -2,16 +2,16 @@
 #pragma once
 
 enum option_kind {
-	OPTION_TEXT,	/* value: const char ** */
-	OPTION_NUMBER,	/* value: unsigned int *, min to max */
-	OPTION_REAL,	/* value: double *, min to max */
+	OPTION_TEXT,   /* value: const char ** */
+	OPTION_NUMBER, /* value: unsigned int *, min to max */
+	OPTION_REAL,   /* value: double *, min to max */
 };
 
 struct option_row {
 	const char *name; /* without the dashes; NULL ends a table */
 	const char *arg;  /* what --help calls the value */
 	const char *help;
-	void *value; /* holds the default before, the user's choice after */
+	void *value; /* holds the default (NULL, above max: none) before, the choice after */
 	enum option_kind kind;
 	double min, max;
 };

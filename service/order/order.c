@@ -21,14 +21,13 @@ int fail(struct reason *why, int err, const char *format, ...)
 static int parse_items(struct order *order, const cJSON *items, struct reason *why)
 {
 	int count = cJSON_GetArraySize(items);
-	const cJSON *entry;
 
 	if (!cJSON_IsArray(items) || count == 0)
 		return fail(why, -EINVAL, "items must be a non-empty array");
 	if (count > ORDER_ITEMS_MAX)
 		return fail(why, -EINVAL, "items must not have more than %d entries", ORDER_ITEMS_MAX);
 
-	cJSON_ArrayForEach(entry, items) {
+	for (const cJSON *entry = items->child; entry; entry = entry->next) {
 		struct order_item *item = &order->items[order->items_count];
 
 		if (json_integer(cJSON_GetObjectItemCaseSensitive(entry, "product_id"), 1, JSON_INTEGER_MAX,
@@ -66,7 +65,8 @@ static int parse_fields(const cJSON *request, struct order *order, struct reason
 		if (!field || cJSON_IsNull(field))
 			return fail(why, -EINVAL, "Missing required field: %s", required[i]);
 	}
-	if (json_integer(cJSON_GetObjectItemCaseSensitive(request, "user_id"), 1, JSON_INTEGER_MAX, &order->user_id))
+	if (json_integer(cJSON_GetObjectItemCaseSensitive(request, "user_id"), 1, JSON_INTEGER_MAX,
+			 &order->user_id))
 		return fail(why, -EINVAL, "user_id must be a positive integer");
 	err = parse_items(order, cJSON_GetObjectItemCaseSensitive(request, "items"), why);
 	if (err)
@@ -115,8 +115,7 @@ int order_items_from_json(struct order *order, const cJSON *items)
 	int err = parse_items(order, items, &unused);
 
 	for (int i = 0; !err && i < order->items_count; i++) {
-		const cJSON *price =
-			cJSON_GetObjectItemCaseSensitive(cJSON_GetArrayItem(items, i), "price");
+		const cJSON *price = cJSON_GetObjectItemCaseSensitive(cJSON_GetArrayItem(items, i), "price");
 
 		if (!cJSON_IsNumber(price))
 			err = -EINVAL;

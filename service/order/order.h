@@ -44,7 +44,8 @@ struct reason {
 /* Fills WHY and returns ERR, so that a failure is one line. */
 int fail(struct reason *why, int err, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* The order in a request body, text[len] == 0. Free it with order_release. -EINVAL: WHY says what is wrong. */
+/* The order in a request body, text[len] == 0. Free it with order_release. -EINVAL: WHY says what is wrong.
+ */
 int order_parse(const char *text, size_t len, struct order *ret, struct reason *why);
 
 /* The order as clients see it, and its items alone; the caller's. */
@@ -58,9 +59,10 @@ int order_items_from_json(struct order *order, const cJSON *items);
 void order_release(struct order *order);
 
 /*
- * The steps of an order. Each returns 0; or -errno with WHY filled: -EINVAL, -ENOENT (a user or product that does
- * not exist), -ERANGE for what the client got wrong; -ETIMEDOUT, -ECONNREFUSED, -ECONNRESET, -EHOSTUNREACH,
- * -EPROTO, -EREMOTEIO for what a service called upon got wrong; any other is this service's own failure.
+ * The steps of an order. Each returns 0; or -errno with WHY filled: -EINVAL, -ENOENT (a user or product that
+ * does not exist), -ERANGE for what the client got wrong; -ETIMEDOUT, -ECONNREFUSED, -ECONNRESET,
+ * -EHOSTUNREACH, -EPROTO, -EREMOTEIO for what a service called upon got wrong; any other is this service's
+ * own failure.
  */
 int create_order(struct order *order, struct service *service, struct reason *why);
 int validate_user(const struct order *order, struct service *service, struct reason *why);

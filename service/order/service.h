@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-#define SERVICE_NAME	"order-service"
+#define SERVICE_NAME    "order-service"
 #define SERVICE_VERSION "1.2.0"
 
 struct events;

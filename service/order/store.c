@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store.h"
 
+#include "service.h"
+
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 static const struct store_kind *const kinds[] = { &store_sqlite };
@@ -14,6 +17,7 @@ int store_open(const char *url, struct store **ret)
 		if (!strncmp(url, kinds[i]->scheme, len) && !strncmp(url + len, "://", 3))
 			return kinds[i]->open(url + len + 3, ret);
 	}
+	fprintf(stderr, "%s: unknown kind of database: %s\n", SERVICE_NAME, url);
 	return -EINVAL;
 }
 

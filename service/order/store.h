@@ -3,9 +3,11 @@
 
 #include "order.h"
 
+struct store;
+
 /* Where orders are kept. Safe for all threads. A kind of store is one file and one row in store.c. */
 struct store_kind {
-	const char *scheme; /* of its URLs: "sqlite" */
+	const char *scheme;                                /* of its URLs: "sqlite" */
 	int (*open)(const char *path, struct store **ret); /* what follows "scheme://" */
 	int (*insert)(struct store *store, const struct order *order);
 	int (*find)(struct store *store, const char *order_id, struct order *ret);
@@ -19,13 +21,15 @@ struct store {
 
 extern const struct store_kind store_sqlite;
 
-/* Opens the store of a URL, and makes its table if there is none. 0; -EINVAL: no such scheme; -EIO after a line on stderr. */
+/* Opens the store of a URL, and makes its table if there is none. -EINVAL (no such kind), -EIO: after a line
+ * on stderr. */
 int store_open(const char *url, struct store **ret);
 
-/* Adds an order, durable when it returns 0. -EIO (or -ENOMEM) after a line on stderr. */
+/* Adds an order. -EIO after a line on stderr; -ENOMEM. */
 int store_insert(struct store *store, const struct order *order);
 
-/* Reads an order back; free it with order_release. -ENOENT: none has that id; -EIO (or -ENOMEM) after a line on stderr. */
+/* Reads an order back; free it with order_release. -ENOENT: none has that id; -EIO after a line on stderr;
+ * -ENOMEM. */
 int store_find(struct store *store, const char *order_id, struct order *ret);
 
 /* Closes it when no thread uses it any more; NULL is fine. */

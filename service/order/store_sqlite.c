@@ -94,7 +94,7 @@ static int insert(struct store *store, const struct order *order)
 	return err;
 }
 
-#define COPY_TEXT(field, row, column) \
+#define COPY_TEXT(field, row, column)                                                                        \
 	snprintf((field), sizeof(field), "%s", (const char *)sqlite3_column_text((row), (column)))
 
 static int read_row(sqlite3_stmt *row, struct order *ret)
@@ -164,9 +164,11 @@ static int open_sqlite(const char *path, struct store **ret)
 		return -ENOMEM;
 	sqlite->store.kind = &store_sqlite;
 	pthread_mutex_init(&sqlite->lock, NULL);
-	if (sqlite3_open_v2(path, &sqlite->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) ||
+	if (sqlite3_open_v2(path, &sqlite->db,
+			    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) ||
 	    sqlite3_busy_timeout(sqlite->db, BUSY_MS) || sqlite3_exec(sqlite->db, schema, NULL, NULL, NULL) ||
-	    sqlite3_prepare_v3(sqlite->db, insert_sql, -1, SQLITE_PREPARE_PERSISTENT, &sqlite->insert, NULL) ||
+	    sqlite3_prepare_v3(sqlite->db, insert_sql, -1, SQLITE_PREPARE_PERSISTENT, &sqlite->insert,
+			       NULL) ||
 	    sqlite3_prepare_v3(sqlite->db, find_sql, -1, SQLITE_PREPARE_PERSISTENT, &sqlite->find, NULL)) {
 		complain(sqlite, path);
 		close_sqlite(&sqlite->store);

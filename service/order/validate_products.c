@@ -30,9 +30,7 @@ static cJSON *question(const struct order *order)
 
 static int take_price(struct order_item *item, const cJSON *products, struct reason *why)
 {
-	const cJSON *product;
-
-	cJSON_ArrayForEach(product, products) {
+	for (const cJSON *product = products->child; product; product = product->next) {
 		const cJSON *price = cJSON_GetObjectItemCaseSensitive(product, "price");
 		int64_t id;
 

@@ -203,11 +203,6 @@ class Forked:
                 sys.stderr.flush()
                 os._exit(code)
 
-    def poll(self):
-        if self.code is None and os.waitpid(self.pid, os.WNOHANG) != (0, 0):
-            self.code = 0
-        return self.code is not None
-
     def wait(self):
         if self.code is None:
             deadline = time.monotonic() + PATIENCE

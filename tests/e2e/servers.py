@@ -17,7 +17,7 @@ FILES = {
 }
 
 # nginx answers /s/STATUS/SIZE with just that.
-STATUSES = [200, 201, 204, 302, 404, 500, 503]
+STATUSES = [200, 201, 204, 404, 500, 503]
 SIZES = [0, 7, 300, 5000]
 
 
@@ -103,9 +103,7 @@ def nginx(folder, name="nginx", workers=1, connections=1024, sendfile="on", http
         f'location = /s/{status}/{size} {{ return {status} "{"x" * size}"; }}'
         for status in STATUSES
         for size in SIZES
-        if status != 302
     )
-    statuses += "\nlocation /s/302/ { return 302 /; }"
     conf = f"{folder}/{name}.conf"
     with open(conf, "w") as f:
         f.write(NGINX_CONF.format(**locals(), root=document_root(folder)))

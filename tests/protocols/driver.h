@@ -17,7 +17,7 @@
 
 #define DRIVER_MESSAGES 256
 #define DRIVER_HINTS    256
-#define DRIVER_BUFFER   (64 << 10) /* what is kept of one direction; then it is cut */
+#define DRIVER_BUFFER   (16 << 10) /* what is kept of one direction; then it is cut */
 #define DRIVER_TEXT     (64 << 10)
 #define DRIVER_TAIL     16 /* last bytes of an event that ends() is shown */
 
@@ -414,7 +414,9 @@ static inline void driver_bytes(struct driver *d, enum flow flow, const char *p,
 		}
 		if (stream->lost)
 			driver_resync(d, flow);
-		driver_parse(d, flow, stream->len == DRIVER_BUFFER);
+		driver_parse(d, flow, false);
+		if (stream->len == DRIVER_BUFFER)
+			driver_parse(d, flow, true);
 	}
 }
 
@@ -465,11 +467,10 @@ static inline void driver_close(struct driver *d, enum flow flow)
 	}
 }
 
-/* How the bytes arrive; never split once the direction is lost, since then events are looked at, not bytes.
- */
+/* How bytes arrive. Never in pieces once a direction is lost: then events are looked at, not bytes. */
 struct arrival {
 	bool bytes; /* one by one */
-	size_t op;  /* else: this one in two, `at` bytes first; at 0: none */
+	size_t op;  /* or this one in two, `at` bytes first; 0: none is split */
 	size_t at;
 };
 

@@ -8,7 +8,7 @@
 #include "parser.h"
 
 #define SCRIPT_OPS   1024
-#define SCRIPT_BYTES (256 << 10)
+#define SCRIPT_BYTES (64 << 10)
 
 enum op_kind {
 	OP_BYTES,

@@ -120,14 +120,14 @@ static void run_case(void **state)
 
 int main(int argc, char **argv)
 {
-	const char *folder = argc > 1              ? argv[1]
-			     : getenv("PROTOCOLS") ? getenv("PROTOCOLS")
-						   : "tests/protocols";
+	const char *folder = argc > 1 ? argv[1] : getenv("PROTOCOLS");
 	struct CMUnitTest *tests;
 	char pattern[4096];
 	glob_t cases;
 	int failed;
 
+	if (!folder)
+		folder = "tests/protocols";
 	snprintf(pattern, sizeof(pattern), "%s/*/*.case", folder);
 	if (glob(pattern, 0, NULL, &cases) != 0) {
 		fprintf(stderr, "%s: no cases\n", pattern);

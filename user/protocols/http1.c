@@ -58,29 +58,21 @@ struct fields {
 };
 
 enum {
-	TOKEN = 1 << 0,  /* RFC 9110 section 5.6.2 */
-	TARGET = 1 << 1, /* what servers take in a target: all but white space and controls */
+	TARGET = 1 << 0, /* what servers take in a target: all but white space and controls */
+	TOKEN = 1 << 1,  /* RFC 9110 section 5.6.2 */
+	TOKEN_TARGET = TOKEN | TARGET,
 };
 
 static const unsigned char char_class[256] = {
-	['!'] = TOKEN | TARGET,
-	['"'] = TARGET,
-	['#' ... '\''] = TOKEN | TARGET,
-	['(' ... ')'] = TARGET,
-	['*' ... '+'] = TOKEN | TARGET,
-	[','] = TARGET,
-	['-' ... '.'] = TOKEN | TARGET,
-	['/'] = TARGET,
-	['0' ... '9'] = TOKEN | TARGET,
-	[':' ... '@'] = TARGET,
-	['A' ... 'Z'] = TOKEN | TARGET,
-	['[' ... ']'] = TARGET,
-	['^' ... 'z'] = TOKEN | TARGET,
-	['{'] = TARGET,
-	['|'] = TOKEN | TARGET,
-	['}'] = TARGET,
-	['~'] = TOKEN | TARGET,
-	[0x80 ... 0xff] = TARGET,
+	['!'] = TOKEN_TARGET,          ['"'] = TARGET,
+	['#' ... '\''] = TOKEN_TARGET, ['(' ... ')'] = TARGET,
+	['*' ... '+'] = TOKEN_TARGET,  [','] = TARGET,
+	['-' ... '.'] = TOKEN_TARGET,  ['/'] = TARGET,
+	['0' ... '9'] = TOKEN_TARGET,  [':' ... '@'] = TARGET,
+	['A' ... 'Z'] = TOKEN_TARGET,  ['[' ... ']'] = TARGET,
+	['^' ... 'z'] = TOKEN_TARGET,  ['{'] = TARGET,
+	['|'] = TOKEN_TARGET,          ['}'] = TARGET,
+	['~'] = TOKEN_TARGET,          [0x80 ... 0xff] = TARGET,
 };
 
 static bool is_digit(char c)
@@ -279,7 +271,8 @@ static void read_content_length(struct fields *fields, struct slice value)
 	while (next_element(&value, &element)) {
 		uint64_t length;
 
-		if (read_number(element, 10, &length) < 0 || (fields->has_length && length != fields->length)) {
+		if (read_number(element, 10, &length) < 0 ||
+		    (fields->has_length && length != fields->length)) {
 			fields->bad_length = true;
 			return;
 		}
@@ -412,9 +405,9 @@ static void begin_request(const struct start_line *line, struct message *message
 {
 	message->method = line->method;
 	message->target = line->target;
-	message->hint = slice_eq(line->method, SLICE("HEAD")) ? HINT_HEAD :
-			slice_eq(line->method, SLICE("CONNECT")) ? HINT_CONNECT :
-								   HINT_OTHER;
+	message->hint = slice_eq(line->method, SLICE("HEAD"))      ? HINT_HEAD
+			: slice_eq(line->method, SLICE("CONNECT")) ? HINT_CONNECT
+								   : HINT_OTHER;
 	if (line->len > 0) {
 		struct slice host = target_host(line->method, line->target);
 
@@ -448,10 +441,13 @@ static bool is_bodyless(enum flow flow, const struct fields *fields, int status,
 	return fields->length == 0 && (flow == FLOW_REQUEST || fields->has_length);
 }
 
-/* Does the connection close after a message with this complete head (RFC 9112 sections 6.1 and 9.3)? */
-static bool is_last(const struct start_line *line, const struct fields *fields)
+/*
+ * Does the connection close after the message, as far as its head is known? HTTP/1.0 has to ask for the
+ * opposite (RFC 9112 section 9.3), and has no transfer codings (section 6.1).
+ */
+static bool is_last(const struct start_line *line, const struct fields *fields, bool complete)
 {
-	return fields->close || (line->minor == 0 && (!fields->keep_alive || fields->coded));
+	return fields->close || (complete && line->minor == 0 && (!fields->keep_alive || fields->coded));
 }
 
 /* RFC 9112 section 6.3: where the message of a complete head ends. */
@@ -492,7 +488,8 @@ static ssize_t parse_head(struct stream *stream, enum flow flow, const struct pa
 			return 0;
 	}
 	/* Back over a line end and a CR, which the last call has seen without what follows. */
-	if (stream->searched > 2 && stream->searched <= s.len && !in->cut && !head_end(s, stream->searched - 2))
+	if (stream->searched > 2 && stream->searched <= s.len && !in->cut &&
+	    !head_end(s, stream->searched - 2))
 		return 0;
 
 	guess = read_start_line(flow, s, &line);
@@ -508,19 +505,23 @@ static ssize_t parse_head(struct stream *stream, enum flow flow, const struct pa
 		begin_request(&line, message);
 	else
 		begin_response(&line, in->hint, message);
+	if (!(message->flags & (MESSAGE_INTERIM | MESSAGE_OPAQUE)) && is_last(&line, &fields, complete))
+		message->flags |= MESSAGE_LAST;
 
 	if (!complete) {
-		message->flags |= MESSAGE_TRUNCATED | MESSAGE_UNBOUNDED | (fields.close ? MESSAGE_LAST : 0);
+		message->flags |= MESSAGE_TRUNCATED;
+		message->flags |= message->flags & MESSAGE_OPAQUE ? MESSAGE_END : MESSAGE_UNBOUNDED;
 		stream->phase = PHASE_CUT;
 		stream->bodyless = is_bodyless(flow, &fields, line.status, in->hint);
 		return (ssize_t)s.len;
 	}
-	if (!(message->flags & (MESSAGE_INTERIM | MESSAGE_OPAQUE)) && is_last(&line, &fields))
-		message->flags |= MESSAGE_LAST;
 	return frame_body(stream, flow, &fields, in->hint, message) < 0 ? -EPROTO : (ssize_t)at;
 }
 
-/* RFC 9112 section 7.1: a chunk-size line, with the end of the chunk before; the last one with all trailers. */
+/*
+ * RFC 9112 section 7.1: the end of the chunk before and a chunk-size line; of the last chunk, the
+ * trailer fields too.
+ */
 static ssize_t parse_chunk(struct stream *stream, struct slice s, struct message *message)
 {
 	size_t digits, at = 0;
@@ -533,7 +534,7 @@ static ssize_t parse_chunk(struct stream *stream, struct slice s, struct message
 			return guess == GUESS_MORE ? 0 : -EPROTO;
 	}
 	digits = at;
-	while (at < s.len && (is_hex(s.p[at])))
+	while (at < s.len && is_hex(s.p[at]))
 		at++;
 	if (at == s.len)
 		return 0;
@@ -604,6 +605,19 @@ static enum guess http1_guess(struct slice head, enum flow *ret_flow)
 	return GUESS_MORE;
 }
 
+/* Offset behind the first CRLF that ends at or after `at`; s.len: there is none. */
+static size_t next_line(struct slice s, size_t at)
+{
+	const char *lf;
+
+	while ((lf = memchr(s.p + at, '\n', s.len - at))) {
+		at = (size_t)(lf - s.p) + 1;
+		if (at > 1 && s.p[at - 2] == '\r')
+			return at;
+	}
+	return s.len;
+}
+
 static ssize_t http1_resync(void *state, enum flow flow, struct slice bytes)
 {
 	size_t at = 0;
@@ -621,13 +635,7 @@ static ssize_t http1_resync(void *state, enum flow flow, struct slice bytes)
 			}
 			at += head_end(in.bytes, 0);
 		} else {
-			do {
-				const char *lf = memchr(bytes.p + at, '\n', bytes.len - at);
-
-				if (!lf)
-					return -ENOENT;
-				at = (size_t)(lf - bytes.p) + 1;
-			} while (at < 2 || bytes.p[at - 2] != '\r');
+			at = next_line(bytes, at);
 		}
 	}
 	return -ENOENT;

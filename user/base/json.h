@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Encodes one flat JSON object into a caller's buffer; what does not fit is left out, field by field. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "slice.h"
+
+struct json {
+	char *buf;
+	size_t size;
+	size_t len;
+};
+
+/* Starts an object; size must be at least 16. */
+void json_begin(struct json *j, char *buf, size_t size);
+
+/* Strings become valid UTF-8 whatever their bytes: what is not is U+FFFD. */
+void json_string(struct json *j, const char *name, struct slice value);
+void json_number(struct json *j, const char *name, uint64_t value);
+void json_ms(struct json *j, const char *name, uint64_t value_ns);
+void json_bool(struct json *j, const char *name, bool value);
+void json_hex(struct json *j, const char *name, const uint8_t *bytes, size_t len);
+
+/* Ends the object with "}\n". Returns its length. */
+size_t json_end(struct json *j);

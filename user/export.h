@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Hands finished spans to the exporters, each on a thread of its own. */
+#pragma once
+
+#include "exporter.h"
+
+/* Opens and starts every exporter that the configuration wants. Returns 0 or -errno (logged). */
+int export_start(const struct config *config);
+
+/* Queues the span for each exporter, which takes a reference. The spine only; no system call. */
+void export_span(struct span *span);
+
+/* Wakes the exporters that have something new. */
+void export_wake(void);
+
+/* Lets every exporter finish what is queued, then closes them. */
+void export_stop(void);

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Each span as a JSON line in a file. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "exporter.h"
+#include "span_json.h"
+
+#define BUFFER_LEN (64 * 1024)
+
+struct jsonlog {
+	const char *path;
+	int fd;
+	bool failing; /* said so already */
+	size_t len;
+	char buf[BUFFER_LEN];
+};
+
+static bool wanted(const struct config *config)
+{
+	return config->log_path;
+}
+
+static int open_log(const struct config *config, void **ret_self)
+{
+	struct jsonlog *log = calloc(1, sizeof(*log));
+
+	if (!log)
+		return -ENOMEM;
+	log->path = config->log_path;
+	log->fd = strcmp(log->path, "-") == 0 ? dup(STDOUT_FILENO)
+					      : open(log->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+	if (log->fd < 0) {
+		int err = -errno;
+
+		log_error("cannot open the log %s: %s", log->path, strerror(errno));
+		free(log);
+		return err;
+	}
+	*ret_self = log;
+	return 0;
+}
+
+/* Writes all that is buffered; a line that does not fit on the disk is taken back whole. */
+static int flush(struct jsonlog *log)
+{
+	struct stat before;
+	size_t at = 0;
+	int err = 0;
+
+	if (fstat(log->fd, &before))
+		before.st_size = -1;
+	while (at < log->len && !err) {
+		ssize_t n = write(log->fd, log->buf + at, log->len - at);
+
+		if (n > 0)
+			at += (size_t)n;
+		else if (n < 0 && errno != EINTR)
+			err = -errno;
+	}
+	log->len = 0;
+	if (err && at && before.st_size >= 0 && S_ISREG(before.st_mode) && ftruncate(log->fd, before.st_size))
+		log_warn("the log %s has a line that is not complete", log->path);
+	if (err && !log->failing)
+		log_error("cannot write to the log %s: %s; spans are lost until this is over", log->path, strerror(-err));
+	if (!err && log->failing)
+		log_info("the log %s can be written again", log->path);
+	log->failing = err;
+	return err;
+}
+
+static int send_spans(void *self, struct span *const *spans, size_t n)
+{
+	struct jsonlog *log = self;
+	int err = 0, failed;
+
+	for (size_t i = 0; i < n; i++) {
+		if (BUFFER_LEN - log->len < SPAN_JSON_MAX && (failed = flush(log)))
+			err = failed;
+		log->len += span_json(spans[i], log->buf + log->len, SPAN_JSON_MAX);
+	}
+	if (log->len && (failed = flush(log)))
+		err = failed;
+	return err == -EAGAIN ? -EIO : err;
+}
+
+static void close_log(void *self)
+{
+	struct jsonlog *log = self;
+
+	close(log->fd);
+	free(log);
+}
+
+const struct exporter jsonlog_exporter = {
+	.name = "jsonlog",
+	.help = "each span as a JSON line in a file",
+	.wanted = wanted,
+	.open = open_log,
+	.send = send_spans,
+	.close = close_log,
+};

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "route.h"
+
+#include <ctype.h>
+
+#define SEGMENTS_MAX 10 /* of a route; deeper paths end in "..." */
+
+static bool is_uuid(struct slice s)
+{
+	if (s.len != 36)
+		return false;
+	for (size_t i = 0; i < 36; i++)
+		if (i == 8 || i == 13 || i == 18 || i == 23 ? s.p[i] != '-' : !isxdigit((unsigned char)s.p[i]))
+			return false;
+	return true;
+}
+
+/* Numbers, long hexadecimal strings, and long tokens with several digits. */
+static bool is_id(struct slice s)
+{
+	size_t digits = 0, hex = 0;
+
+	for (size_t i = 0; i < s.len; i++) {
+		digits += isdigit((unsigned char)s.p[i]) != 0;
+		hex += isxdigit((unsigned char)s.p[i]) || s.p[i] == '-';
+	}
+	if (s.len == 0 || digits == 0)
+		return false;
+	return digits == s.len || (hex == s.len && s.len >= 8) || (s.len >= 20 && digits >= 4) ||
+	       memchr(s.p, '@', s.len);
+}
+
+static size_t append(char *buf, size_t size, size_t at, struct slice s)
+{
+	if (at + s.len > size)
+		return at;
+	memcpy(buf + at, s.p, s.len);
+	return at + s.len;
+}
+
+size_t route_of(struct slice path, char *buf, size_t size)
+{
+	size_t at = 0, from = 0, segments = 0;
+
+	if (!path.len)
+		return append(buf, size, 0, SLICE("/"));
+	while (from < path.len) {
+		const char *slash = memchr(path.p + from, '/', path.len - from);
+		size_t end = slash ? (size_t)(slash - path.p) : path.len;
+		struct slice segment = { path.p + from, end - from };
+
+		if (segments++ == SEGMENTS_MAX)
+			return append(buf, size, at, SLICE("..."));
+		if (is_uuid(segment))
+			segment = SLICE("{uuid}");
+		else if (is_id(segment))
+			segment = SLICE("{id}");
+		if (at + segment.len + 1 > size)
+			return at;
+		at = append(buf, size, at, segment);
+		if (slash)
+			at = append(buf, size, at, SLICE("/"));
+		from = end + 1;
+	}
+	return at;
+}
+
+static int hex_value(char c)
+{
+	return isdigit((unsigned char)c) ? c - '0' : isxdigit((unsigned char)c) ? ascii_lower(c) - 'a' + 10 : -1;
+}
+
+/* The name without percent-encoding and with only its letters and digits, lower-case. */
+static size_t plain_name(struct slice name, char *buf, size_t size)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < name.len && n < size; i++) {
+		char c = name.p[i];
+
+		if (c == '%' && i + 2 < name.len && hex_value(name.p[i + 1]) >= 0 && hex_value(name.p[i + 2]) >= 0) {
+			c = (char)(hex_value(name.p[i + 1]) << 4 | hex_value(name.p[i + 2]));
+			i += 2;
+		}
+		if (isalnum((unsigned char)c))
+			buf[n++] = ascii_lower(c);
+	}
+	return n;
+}
+
+static bool is_secret(struct slice name)
+{
+	static const char *const words[] = { "token", "passw", "passwd", "secret", "signature", "apikey", "accesskey",
+					     "privatekey", "credential", "auth", "session", "jwt" };
+	static const char *const whole[] = { "key", "sig", "pwd", "pass", "pin", "code", "sid" };
+	char plain[64];
+	size_t n = plain_name(name, plain, sizeof(plain));
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (memmem(plain, n, words[i], strlen(words[i])))
+			return true;
+	for (size_t i = 0; i < sizeof(whole) / sizeof(whole[0]); i++)
+		if (n == strlen(whole[i]) && memcmp(plain, whole[i], n) == 0)
+			return true;
+	return false;
+}
+
+size_t redact_query(struct slice query, char *buf, size_t size)
+{
+	size_t at = 0, from = 0;
+
+	while (from < query.len) {
+		const char *amp = memchr(query.p + from, '&', query.len - from);
+		size_t end = amp ? (size_t)(amp - query.p) : query.len;
+		struct slice pair = { query.p + from, end - from };
+		const char *eq = memchr(pair.p, '=', pair.len);
+		size_t before = at;
+
+		if (eq && is_secret((struct slice){ pair.p, (size_t)(eq - pair.p) })) {
+			struct slice name = { pair.p, (size_t)(eq + 1 - pair.p) };
+
+			if (at + name.len + 8 > size)
+				return before;
+			at = append(buf, size, at, name);
+			at = append(buf, size, at, SLICE("REDACTED"));
+		} else if (at + pair.len > size) {
+			/* What does not fit is cut, and never in a value that might be a secret. */
+			return append(buf, size, at, (struct slice){ pair.p, size - at });
+		} else {
+			at = append(buf, size, at, pair);
+		}
+		if (amp)
+			at = append(buf, size, at, SLICE("&"));
+		from = end + 1;
+	}
+	return at;
+}

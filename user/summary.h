@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table at the end of `attach`: one row a route and a downstream service. */
+#pragma once
+
+#include <stdio.h>
+
+#include "span.h"
+
+/* Returns 0 or -ENOMEM. */
+int summary_init(void);
+
+/* Counts a finished span. O(1), no allocation; the spine only. */
+void summary_add(const struct span *span);
+
+void summary_write(FILE *out, uint64_t elapsed_ns, bool color);
+void summary_write_json(FILE *out, uint64_t elapsed_ns);
