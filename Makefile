@@ -100,6 +100,10 @@ $(USER_OBJ) $(BPF_OBJ) $(ORDER_OBJ) $(BACKEND_OBJ) $(UNIT) $(FUZZ): | deps
 endif
 deps: ## install the Debian packages that are missing (root)
 	$(Q)tests/deps.sh build $(if $(filter deps test,$(MAKECMDGOALS)),test)
+demo: deps all ## trace the order service and show the result (root)
+	$(Q)B=$(B) service/demo.sh
+bench: all ## the figures of the README: throughput, CPU, memory (root)
+	$(Q)B=$(B) tests/bench/run
 test: deps all unit ## run every test (root)
 	$(Q)B=$(B) tests/run
 lint: $(USER_OBJ) ## check licences, format, dependencies, the hot path, scripts and the manual
@@ -112,7 +116,7 @@ fuzz: $(FUZZ) ## run every fuzzer for TIME seconds
 install: $(B)/spanhook ## install to DESTDIR/PREFIX
 	$(Q)install -D -m 755 $< $(DESTDIR)$(PREFIX)/bin/spanhook
 	$(Q)install -D -m 644 user/spanhook.1 $(DESTDIR)$(PREFIX)/share/man/man1/spanhook.1
-.PHONY: deps test lint fuzz install
+.PHONY: deps demo bench test lint fuzz install
 
 clean: ## remove build/
 	$(Q)rm -rf build

@@ -29,6 +29,7 @@ static const struct {
 	{ CURLE_RECV_ERROR, -ECONNRESET, "closed the connection" },
 	{ CURLE_GOT_NOTHING, -ECONNRESET, "closed the connection" },
 	{ CURLE_PARTIAL_FILE, -ECONNRESET, "closed the connection" },
+	{ CURLE_WRITE_ERROR, -EPROTO, "sent too long an answer" },
 };
 
 /* A handle and its open connections belong to one thread: no lock, and a connection per thread and service.

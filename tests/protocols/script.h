@@ -59,7 +59,7 @@ static inline bool script_unescape(struct script *script, struct slice s)
 				c = '\t';
 			} else if (rest.p[0] == 'x' && rest.len > 2 && script_hex(rest.p[1]) >= 0 &&
 				   script_hex(rest.p[2]) >= 0) {
-				c = (char)(script_hex(rest.p[1]) << 4 | script_hex(rest.p[2]));
+				c = (char)(script_hex(rest.p[1]) * 16 + script_hex(rest.p[2]));
 				i += 2;
 			} else if (rest.p[0] != '\\') {
 				return false;
