@@ -32,8 +32,8 @@ endif
 USER_LIBS := -lbpf -lelf -lz -lmicrohttpd -lpthread
 USER_SRC := $(wildcard user/*.c user/*/*.c)
 USER_OBJ := $(USER_SRC:%.c=$(B)/%.o)
-# What tests and fuzzers link: all but main and what needs the BPF skeleton.
-LIB_OBJ := $(filter-out $(B)/user/main.o $(B)/user/hook.o,$(USER_OBJ))
+# What tests link: all but main and what needs the BPF skeleton.
+LIB_OBJ := $(filter-out $(addprefix $(B)/user/,main.o run.o hook.o),$(USER_OBJ))
 BPF_SRC := $(wildcard bpf/*.bpf.c)
 BPF_OBJ := $(BPF_SRC:%.c=$(B)/%.o)
 
@@ -105,7 +105,7 @@ demo: deps all ## trace the order service and show the result (root)
 bench: all ## the figures of the README: throughput, CPU, memory (root)
 	$(Q)B=$(B) tests/bench/run
 test: deps all unit ## run every test (root)
-	$(Q)B=$(B) tests/run
+	$(Q)B=$(B) tests/run unit kernel
 lint: $(USER_OBJ) ## check licences, format, dependencies, the hot path, scripts and the manual
 	$(Q)B=$(B) tests/lint
 TIME ?= 60

@@ -306,6 +306,7 @@ def connect(family, address):
         s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     s.settimeout(PATIENCE)
     s.connect(address[:2] if family != socket.AF_UNIX else address)
+    s.settimeout(None)
     return s
 
 

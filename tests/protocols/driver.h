@@ -447,7 +447,7 @@ static inline void driver_event_end(struct driver *d, enum flow flow, struct sli
 {
 	struct driven *stream = &d->streams[flow];
 
-	if (!stream->lost || tail.len == 0 || !d->parser->ends)
+	if (!stream->lost || tail.len == 0 || !d->parser || !d->parser->ends)
 		return;
 	driver_append(d, flow, tail.p, tail.len);
 	if (d->parser->ends(d->state, flow, driver_waiting(d, flow))) {
