@@ -83,8 +83,8 @@ struct event_state {
 	struct event h;
 	event_u8 old_state; /* TCP_* of include/net/tcp_states.h */
 	event_u8 new_state;
-	event_u8 shutdown;  /* RCV_SHUTDOWN | SEND_SHUTDOWN: both means close() */
-	event_u8 reserved;
+	event_u8 shutdown;  /* RCV_SHUTDOWN | SEND_SHUTDOWN */
+	event_u8 closed;    /* the process holds the socket no more; else it may still read what came */
 	event_u32 error;    /* sk_err, an errno; 0: none */
 	event_u32 tx_pos;      /* as in struct event_conn ... */
 	event_u32 rx_pos;

@@ -4,7 +4,7 @@
 
 #include "compat.bpf.h"
 
-#define IOVECS_MAX 16 /* vectors that are looked at; what lies beyond is not captured */
+#define IOVECS_MAX 64 /* vectors that are looked at; what lies beyond is not captured */
 #define TAIL_LEN 64
 
 /* One event being built; one a program and CPU, so nothing else writes it meanwhile. */

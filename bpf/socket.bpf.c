@@ -18,7 +18,10 @@
 #define MSG_PEEK 0x02
 #define MSG_TRUNC 0x20
 #define RCV_SHUTDOWN 1
-#define SOCK_DONE 1 /* bit of sk_flags, include/net/sock.h: the peer's FIN has arrived */
+
+/* Bits of sk_flags, include/net/sock.h. */
+#define SOCK_DEAD 0 /* no process holds it any more */
+#define SOCK_DONE 1 /* the peer's FIN has arrived */
 
 /* include/net/tcp_states.h */
 enum {
@@ -79,8 +82,8 @@ static __always_inline bool tcp_is_fresh(const struct sock *sk, const struct tcp
 static __always_inline void fill_addresses(const struct sock *sk, __u8 *local_ip, __u8 *peer_ip)
 {
 	if (sk->__sk_common.skc_family == AF_INET6) {
-		BPF_CORE_READ_INTO(local_ip, sk, __sk_common.skc_v6_rcv_saddr.in6_u.u6_addr8);
-		BPF_CORE_READ_INTO(peer_ip, sk, __sk_common.skc_v6_daddr.in6_u.u6_addr8);
+		bpf_core_read(local_ip, 16, &sk->__sk_common.skc_v6_rcv_saddr);
+		bpf_core_read(peer_ip, 16, &sk->__sk_common.skc_v6_daddr);
 	} else {
 		__builtin_memcpy(local_ip, &(__be32){ sk->__sk_common.skc_rcv_saddr }, 4);
 		__builtin_memcpy(peer_ip, &(__be32){ sk->__sk_common.skc_daddr }, 4);
@@ -106,12 +109,14 @@ static __always_inline void fill_path(struct event_conn *e, struct sock *sk, str
 	e->path_len = len;
 }
 
-/* Tells the agent a socket's addresses and positions. */
-static __always_inline void announce(struct sock *sk, struct sock_state *s, __u32 tx_pos, __u32 rx_pos)
+/* Tells the agent a socket's addresses and positions. owner: process and thread id, as the kernel packs them. */
+static __always_inline void announce(struct sock *sk, struct sock_state *s, __u64 owner, __u32 tx_pos, __u32 rx_pos)
 {
 	struct event_conn e = {};
 
 	event_init(&e.h, EVENT_CONN, s->flags, s->id);
+	e.h.pid = owner >> 32;
+	e.h.tid = (__u32)owner;
 	e.family = sk->__sk_common.skc_family;
 	e.netns = sk->__sk_common.skc_net.net->ns.inum;
 	e.tx_pos = tx_pos;
@@ -188,7 +193,7 @@ static __always_inline int transfer(struct sock *sk, __u32 len, __u16 dir, bool 
 	}
 	event_init(&scratch->e.h, EVENT_DATA, dir, s->id);
 	if (!s->announced_ns || scratch->e.h.time_ns - s->announced_ns > ANNOUNCE_NS)
-		announce(sk, s, tx_pos, rx_pos);
+		announce(sk, s, bpf_get_current_pid_tgid(), tx_pos, rx_pos);
 
 	scratch->e.pos = dir ? tx_pos : rx_pos;
 	scratch->e.len = len;
@@ -269,7 +274,7 @@ int BPF_PROG(socket__state, struct sock *sk, int old_state, int new_state)
 		s = sock_state_create(sk);
 		if (s) {
 			s->flags |= EVENT_FRESH | EVENT_CLIENT;
-			announce(sk, s, 0, 0);
+			announce(sk, s, id, 0, 0);
 		}
 		return 0;
 	}
@@ -283,6 +288,7 @@ int BPF_PROG(socket__state, struct sock *sk, int old_state, int new_state)
 	e.old_state = old_state;
 	e.new_state = new_state;
 	e.shutdown = sk->sk_shutdown;
+	e.closed = sk->__sk_common.skc_flags & (1 << SOCK_DEAD);
 	e.error = sk->sk_err;
 	e.local_port = sk->__sk_common.skc_num;
 	fill_addresses(sk, e.local_ip, peer_ip);
@@ -334,7 +340,7 @@ int socket__existing(struct bpf_iter__task_file *ctx)
 		tx_pos = tp->write_seq;
 		rx_pos = tcp_rx_pos(sk, tp);
 	}
-	announce(sk, s, tx_pos, rx_pos);
+	announce(sk, s, (__u64)pid << 32 | pid, tx_pos, rx_pos);
 	return 0;
 }
 

@@ -11,6 +11,8 @@
 #include "stream.h"
 
 #define IDLE_NS (600ULL * 1000000000)      /* the kernel announces a socket anew after half of this */
+#define RESET_LINGER_NS 100000000ULL       /* a process may read what came before a reset this long ... */
+#define CLOSE_LINGER_NS 5000000000ULL      /* ... and what came before the end of a connection it half-closed */
 #define UNIX_LINGER_NS 5000000000ULL       /* the close of a unix socket is not seen: after its peer's end ... */
 #define LOST_MESSAGE_NS 100000000ULL       /* a message whose end was lost has ended when nothing came for this long */
 #define SWEEP 512                          /* connections looked at for idleness each tick */
@@ -18,7 +20,7 @@
 
 /* include/net/tcp_states.h and include/net/sock.h */
 enum { TCP_SYN_SENT = 2, TCP_CLOSE = 7 };
-enum { RCV_SHUTDOWN = 1, SEND_SHUTDOWN = 2 };
+enum { SEND_SHUTDOWN = 2 };
 
 static struct pool pool;
 static struct table by_sock;
@@ -101,6 +103,15 @@ static void index_end(struct conn *c)
 	if (c->tuple)
 		table_remove(&ends, c->tuple, c);
 	c->tuple = table_put(&ends, key, c) == 0 ? key : 0;
+}
+
+static void timed_add(struct conn *c)
+{
+	if (c->timed)
+		return;
+	c->timed = true;
+	c->timer_next = timed;
+	timed = c;
 }
 
 static void timed_remove(struct conn *c)
@@ -220,7 +231,7 @@ static void set_parser(struct conn *c, const struct parser *parser, unsigned dir
 }
 
 /* Finds the protocol out. Returns whether the event's bytes can go to the parser. */
-static bool recognise(struct conn *c, unsigned dir, uint32_t len, struct slice head, uint64_t now_ns)
+static bool recognise(struct conn *c, unsigned dir, uint32_t pos, uint32_t len, struct slice head, uint64_t now_ns)
 {
 	struct stream *s = &c->streams[dir];
 	const struct parser *parser;
@@ -247,7 +258,7 @@ static bool recognise(struct conn *c, unsigned dir, uint32_t len, struct slice h
 		set_opaque(c);
 	} else if (!kept) {
 		s->start_ns = now_ns;
-		s->start_pos = s->next_pos;
+		s->start_pos = pos;
 		stream_keep(s, head);
 	}
 	return false;
@@ -311,6 +322,8 @@ void conn_data(const struct event_data *e)
 	set_owner(c, &e->h, p);
 	if (e->len == 0) {
 		peer_ended(c, e->h.time_ns);
+		if (c->close_by_ns)
+			conn_free(c);
 		return;
 	}
 	stat_add(STAT_traffic_bytes, e->len);
@@ -322,14 +335,13 @@ void conn_data(const struct event_data *e)
 			stat_add(STAT_unknown_bytes, e->len);
 		return;
 	}
-	if (!c->parser && !recognise(c, dir, e->len, head, e->h.time_ns))
+	if (!c->parser && !recognise(c, dir, e->pos, e->len, head, e->h.time_ns))
 		return;
 	stream_data(c, dir, e->pos, e->len, head, tail, e->h.time_ns);
-	if (c->streams[dir].lost && c->streams[dir].open && !c->timed) {
-		c->timed = true;
-		c->timer_next = timed;
-		timed = c;
-	}
+	if (c->streams[dir].lost && c->streams[dir].open)
+		timed_add(c);
+	if (c->close_by_ns && !c->pending)
+		conn_free(c);
 }
 
 static const char *connect_error(uint32_t error)
@@ -388,12 +400,20 @@ void conn_state(const struct event_state *e)
 	}
 	if (e->shutdown & SEND_SHUTDOWN)
 		stream_end(c, TX, now_ns);
-	if (e->new_state == TCP_CLOSE || e->shutdown == (SEND_SHUTDOWN | RCV_SHUTDOWN)) {
+	if (e->closed) {
 		stream_end(c, RX, now_ns);
 		exchange_fail(c, close_error(e->error), now_ns);
 	}
-	if (e->new_state == TCP_CLOSE)
+	if (e->new_state != TCP_CLOSE)
+		return;
+	if (e->closed || !c->pending) {
 		conn_free(c);
+		return;
+	}
+	/* What came before the end can still be read. */
+	c->close_error = close_error(e->error);
+	c->close_by_ns = now_ns + (e->error ? RESET_LINGER_NS : CLOSE_LINGER_NS);
+	timed_add(c);
 }
 
 static bool is_idle(const struct conn *c, uint64_t now_ns)
@@ -424,8 +444,13 @@ bool conns_tick(uint64_t now_ns)
 
 	while (*at) {
 		struct conn *c = *at;
-		bool waits = false;
+		bool waits = c->close_by_ns;
 
+		if (c->close_by_ns && now_ns > c->close_by_ns) {
+			exchange_fail(c, c->close_error, c->last_ns);
+			conn_free(c);
+			continue;
+		}
 		for (unsigned dir = 0; dir < DIRECTIONS; dir++) {
 			struct stream *s = &c->streams[dir];
 

@@ -52,6 +52,7 @@ struct conn {
 	bool overlapped;           /* ... even after some response to the ones before had come */
 	bool desynced;             /* which response answers which request is not known at the moment */
 	bool requested;            /* a request was seen */
+	bool lossy;                /* bytes were lost since all that was asked was last known to be answered */
 	uint32_t orphans;          /* responses without a request since the last request */
 	uint8_t last_dir;
 	uint8_t request_dir;       /* RX: this side serves */
@@ -59,6 +60,8 @@ struct conn {
 	struct stream streams[DIRECTIONS];
 	struct work *pending, **pending_end; /* unanswered requests, oldest first */
 	uint32_t pending_len;
+	uint64_t close_by_ns;      /* closed by TCP, but its process may read on until then; 0: open */
+	const char *close_error;
 	struct conn *timer_next;   /* in the list of streams that wait for their message's unknown end */
 	bool timed;
 	char path[EVENT_PATH_LEN]; /* unix */

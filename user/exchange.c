@@ -86,9 +86,12 @@ static void begin_request(struct conn *c, unsigned dir, const struct message *m)
 	c->turned = false;
 	c->requested = true;
 	c->orphans = 0;
-	/* Whoever sends on only when all is answered has nothing unanswered now. */
-	if (turned && !c->overlapped && !c->streams[!dir].open)
-		c->desynced = false;
+	/* Whoever sends on only when all is answered has nothing unanswered now: those responses were lost. */
+	if (turned && !c->overlapped && !c->streams[!dir].open) {
+		if (c->lossy)
+			exchange_fail(c, NULL, c->streams[!dir].last_ns);
+		c->lossy = c->desynced = false;
+	}
 	if (c->pending && !c->desynced) {
 		c->pipelined = true;
 		c->overlapped |= turned;
@@ -200,6 +203,7 @@ void exchange_lost(struct conn *c, unsigned dir)
 {
 	struct stream *s = &c->streams[dir];
 
+	c->lossy = true;
 	if (conn_flow(c, dir) == FLOW_REQUEST) {
 		/* Requests may be missing; unless their responses were seen already, those are still to come. */
 		if (c->pipelined && !c->orphans)

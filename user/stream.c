@@ -225,6 +225,8 @@ static void hole(struct conn *c, unsigned dir, uint64_t n, uint64_t now_ns)
 	}
 	lose(s);
 	exchange_lost(c, dir);
+	if (s->open)
+		exchange_body(s, conn_flow(c, dir), n);
 }
 
 void stream_gap(struct conn *c, unsigned dir, uint32_t n, uint64_t now_ns)

@@ -70,7 +70,7 @@ int config_read(int argc, char **argv, struct config *ret)
 
 	if (result)
 		return result;
-	if (strcmp(mode, "thread-per-connection") && strcmp(mode, "thread-pool")) {
+	if (strcmp(mode, "thread-per-connection") != 0 && strcmp(mode, "thread-pool") != 0) {
 		fprintf(stderr, "%s: --mode: '%s' is not thread-per-connection or thread-pool\n",
 			SERVICE_NAME, mode);
 		return -EINVAL;
@@ -78,7 +78,7 @@ int config_read(int argc, char **argv, struct config *ret)
 	if (!is_http_url("user-url", c.user_url) || !is_http_url("product-url", c.product_url) ||
 	    !is_http_url("inventory-url", c.inventory_url) || !is_http_url("payment-url", c.payment_url))
 		return -EINVAL;
-	c.threads = strcmp(mode, "thread-pool") ? 0 : threads;
+	c.threads = strcmp(mode, "thread-pool") == 0 ? threads : 0;
 	*ret = c;
 	return 0;
 }

@@ -61,7 +61,7 @@ static bool matches(const struct http_route *route, const char *path, const char
 	bool takes_id = route->path[len - 1] == '/';
 	const char *id = path + len;
 
-	if (strncmp(path, route->path, len) || takes_id != (*id != '\0') || strchr(id, '/'))
+	if (strncmp(path, route->path, len) != 0 || takes_id != (*id != '\0') || strchr(id, '/'))
 		return false;
 	*ret_id = id;
 	return true;

@@ -307,10 +307,11 @@ class TestDownstream:
         assert post(service, ORDER) == (503, {"error": error})
         assert (service.stop(), service.err()) == (0, f"order-service: POST /orders: 503: {error}\n")
 
-    def test_time_out(self, order_service, backend, role, name):
-        slow = backend(role, "--latency-ms", 1500)
-        service = order_service("--timeout-ms", 200, **{role: slow.url})
+    def test_time_out(self, order_service, fake, role, name):
+        answered = threading.Event()
+        service = order_service("--timeout-ms", 1000, **{role: fake(lambda handler: answered.wait(PATIENCE))})
         assert post(service, ORDER) == (503, {"error": f"{name} unavailable: it timed out"})
+        answered.set()
 
     def test_closed_connection(self, order_service, fake, role, name):
         def hang_up(handler):

@@ -6,12 +6,11 @@ import http.client
 import os
 import shutil
 import socket
-import subprocess
 
 import pytest
 
 import servers
-from harness import Forked, Gate, children, connect, free_port, http_get, listen, request, response, wait_until
+from harness import Forked, Gate, Program, children, connect, free_port, http_get, listen, request, response, wait_until
 
 
 def get(port, path):
@@ -39,69 +38,85 @@ def test_children_that_start_later(folder, started, attach):
     assert tracer.wait_spans(1, status=200)[0]["pid"] == new
 
 
-def test_1000_forks(started, agent):
+FORK_SERVER = """
+import os, socket
+s = socket.create_server(("127.0.0.1", 0))
+print(s.getsockname()[1], flush=True)
+while True:
+    conn, _ = s.accept()
+    pid = os.fork()
+    if pid == 0:
+        conn.recv(4096)
+        body = b"%d" % os.getpid()
+        conn.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: %d\\r\\n\\r\\n%b" % (len(body), body))
+        os._exit(0)
+    conn.close()
+    os.waitpid(pid, 0)
+"""
+
+
+@pytest.fixture
+def python(folder, started):
+    """python(text) runs a server written in Python, which prints its port first; returns it with its port."""
+
+    def run(text):
+        program = started(Program(folder, "server", ["/usr/bin/python3", "-I", "-S", "-c", text]))
+        program.port = int(wait_until(lambda: "\n" in program.out() and program.out(), "the server's port"))
+        return program
+
+    return run
+
+
+def test_1000_forks(python, agent):
     """A process for each request: every span is there, with the process's own id; none is remembered."""
-    listener, n, done = listen(), 1000, Gate()
-
-    def serve():
-        for _ in range(n):
-            conn, _ = listener.accept()
-            pid = os.fork()
-            if pid == 0:
-                conn.recv(4096)
-                conn.sendall(response(200, b"%d" % os.getpid()))
-                os._exit(0)
-            conn.close()
-            os.waitpid(pid, 0)
-        done.wait()
-
-    server = started(Forked(serve))
+    n, server = 1000, python(FORK_SERVER)
     tracer = agent("-p", server.pid)
     pids = []
     for i in range(n):
-        with connect(socket.AF_INET, listener.getsockname()) as sock:
+        with connect(socket.AF_INET, ("127.0.0.1", server.port)) as sock:
             sock.sendall(request(target=b"/%d" % i))
             data = b""
             while part := sock.recv(4096):
                 data += part
         pids.append(int(data.rpartition(b"\r\n")[2]))
     spans = tracer.wait_spans(n)
-    assert [(s["path"], s["pid"]) for s in spans] == [(f"/{i}", pid) for i, pid in enumerate(pids)]
+    assert sorted((int(s["path"][1:]), s["pid"]) for s in spans) == list(enumerate(pids))
     wait_until(lambda: tracer.metric("spanhook_processes") == 1, "all but one process to be forgotten")
     assert tracer.metric("spanhook_dropped_total") == 0
-    done.open()
 
 
-def test_threads(started, attach):
+THREAD_SERVER = """
+import http.server, threading
+class H(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def log_message(*a): pass
+    def do_GET(self):
+        body = str(threading.get_native_id()).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+s = http.server.ThreadingHTTPServer(("127.0.0.1", 0), H)
+print(s.server_port, flush=True)
+s.serve_forever()
+"""
+
+
+def test_threads(python, attach):
     """Requests of many threads at a time: each span has the thread that answered it."""
-    program = (
-        "import http.server, threading\n"
-        "class H(http.server.BaseHTTPRequestHandler):\n"
-        "    protocol_version = 'HTTP/1.1'\n"
-        "    def log_message(*a): pass\n"
-        "    def do_GET(self):\n"
-        "        body = str(threading.get_native_id()).encode()\n"
-        "        self.send_response(200); self.send_header('Content-Length', str(len(body)))\n"
-        "        self.end_headers(); self.wfile.write(body)\n"
-        "s = http.server.ThreadingHTTPServer(('127.0.0.1', 0), H)\n"
-        "print(s.server_port, flush=True); s.serve_forever()\n"
-    )
-    process = subprocess.Popen(["/usr/bin/python3", "-c", program], stdout=subprocess.PIPE, text=True)
-    try:
-        port = int(process.stdout.readline())
-        tracer = attach("-p", process.pid)
-        connections = [http.client.HTTPConnection("127.0.0.1", port) for _ in range(20)]
-        expected = []
-        for round in range(10):
-            for i, c in enumerate(connections):
-                c.request("GET", f"/{i}/{round}")
-            for i, c in enumerate(connections):
-                expected.append((f"/{i}/{round}", int(c.getresponse().read())))
-        spans = tracer.wait_spans(200)
-        assert sorted((s["path"], s["tid"]) for s in spans) == sorted(expected)
-    finally:
-        process.kill()
-        process.wait()
+    server = python(THREAD_SERVER)
+    tracer = attach("-p", server.pid)
+    connections = [http.client.HTTPConnection("127.0.0.1", server.port) for _ in range(20)]
+    expected = []
+    for round in range(10):
+        for i, c in enumerate(connections):
+            c.request("GET", f"/{i}/{round}")
+        for i, c in enumerate(connections):
+            expected.append((f"/{i}/{round}", int(c.getresponse().read())))
+    spans = tracer.wait_spans(200)
+    assert sorted((s["path"], s["tid"]) for s in spans) == sorted(expected)
+    for c in connections:
+        c.close()
 
 
 @pytest.fixture
