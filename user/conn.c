@@ -14,7 +14,8 @@
 #define RESET_LINGER_NS 100000000ULL       /* a process may read what came before a reset this long ... */
 #define CLOSE_LINGER_NS 5000000000ULL      /* ... and what came before the end of a connection it half-closed */
 #define UNIX_LINGER_NS 5000000000ULL       /* the close of a unix socket is not seen: after its peer's end ... */
-#define LOST_MESSAGE_NS 100000000ULL       /* a message whose end was lost has ended when nothing came for this long */
+#define MAYBE_ENDED_NS 100000000ULL        /* a message that seems complete is when nothing came for this long */
+#define LOST_MESSAGE_NS 1000000000ULL      /* ... and one whose end was lost */
 #define SWEEP 512                          /* connections looked at for idleness each tick */
 #define DETECT_MAX 8192                    /* bytes after which no protocol will be recognised any more */
 
@@ -456,7 +457,7 @@ bool conns_tick(uint64_t now_ns)
 
 			if (!s->lost || !s->open)
 				continue;
-			if (now_ns > s->last_ns + LOST_MESSAGE_NS)
+			if (now_ns > s->last_ns + (s->maybe_ended ? MAYBE_ENDED_NS : LOST_MESSAGE_NS))
 				stream_finish_lost(c, dir);
 			else
 				waits = true;

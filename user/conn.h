@@ -26,6 +26,7 @@ struct stream {
 	bool lost;          /* framing was lost: waiting for the plausible start of a message */
 	bool open;          /* a message is in progress */
 	bool ends;          /* ... and complete when skip is used up */
+	bool maybe_ended;   /* its framing was lost, and its last bytes looked like its end */
 	bool ended;         /* no byte will come any more */
 	struct work *work;  /* ... whose it is; NULL: nobody's. Referenced. */
 	char *buffer;       /* start of a head that is not complete; NULL: none waits */

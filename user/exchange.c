@@ -30,9 +30,13 @@ static void pending_remove(struct conn *c, struct work *w)
 
 static void finish(struct conn *c, struct work *w, uint64_t end_ns)
 {
+	const struct stream *request = &c->streams[c->request_dir];
 	struct span *span = &w->span;
 
 	pending_remove(c, w);
+	/* Answered before its body was read: the sender has said how long it is. */
+	if (request->work == w && request->open && request->ends && request->skip != SKIP_TO_CLOSE && !span->error_type)
+		span->request_len += request->skip;
 	w->finished = true;
 	w->conn = NULL;
 	span->end_ns = end_ns > span->start_ns ? end_ns : span->start_ns;

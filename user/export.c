@@ -40,6 +40,13 @@ static struct lane lanes[] = {
 };
 #define LANES_LEN (sizeof(lanes) / sizeof(lanes[0]))
 
+static _Atomic bool broken;
+
+bool export_broken(void)
+{
+	return atomic_load(&broken);
+}
+
 static size_t take(struct lane *lane, struct span **spans)
 {
 	size_t n = 0;
@@ -59,6 +66,8 @@ static void deliver(struct lane *lane, struct span **spans, size_t n)
 			break;
 		poll(NULL, 0, TICK_MS);
 	}
+	if (err == -EPIPE)
+		atomic_store(&broken, true);
 	if (err)
 		drop_add(DROP_send_failed, n);
 	else

@@ -13,5 +13,8 @@ void export_span(struct span *span);
 /* Wakes the exporters that have something new. */
 void export_wake(void);
 
+/* Has the reader of an exporter's output gone away for good? */
+bool export_broken(void);
+
 /* Lets every exporter finish what is queued, then closes them. */
 void export_stop(void);

@@ -24,7 +24,7 @@ struct exporter {
 	 * Takes n finished spans, borrowed for the call (span_ref() to keep one longer). Called with
 	 * n == 0 at least every 50 ms so that held output can time out, and once more before close.
 	 * Returns 0, -EAGAIN (nothing was taken; the same batch comes again after a pause), or another
-	 * -errno (the batch is lost; the caller counts it, the exporter logs).
+	 * -errno (the batch is lost; the caller counts it, the exporter logs); -EPIPE: nobody reads any more.
 	 */
 	int (*send)(void *self, struct span *const *spans, size_t n);
 

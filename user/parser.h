@@ -92,7 +92,7 @@ struct parser {
 
 	/*
 	 * Framing was lost inside a message: do the last bytes of an event look like that message's end?
-	 * NULL: never. Resets what state remembers of this flow's current message when true.
+	 * NULL: never. The message goes on if more bytes come that do not start another one.
 	 */
 	bool (*ends)(void *state, enum flow flow, struct slice tail);
 };

@@ -82,12 +82,15 @@ static pid_t start_command(char **argv, int *ret_go)
 	return pid < 0 ? -errno : pid;
 }
 
+/* A process and its children; those that it forks from now on are followed in the kernel. */
 static int add_target(uint32_t pid)
 {
 	int err = target_add(pid);
 
 	if (!err)
 		err = hook_add(pid);
+	if (!err)
+		err = target_children(pid, add_target);
 	if (err == -ESRCH)
 		log_error("there is no process %u", pid);
 	else if (err)
@@ -169,7 +172,7 @@ static void loop(const struct config *config, pid_t command, int *ret_status)
 	while (!stopped) {
 		uint64_t now = now_ns();
 
-		if (now >= end_ns || (ends_with_targets && targets_alive() == 0 && !busy))
+		if (export_broken() || now >= end_ns || (ends_with_targets && targets_alive() == 0 && !busy))
 			break;
 		ring_wait(busy ? BUSY_WAIT_MS
 			       : end_ns - now < IDLE_WAIT_MS * 1000000ULL ? (int)((end_ns - now) / 1000000) + 1
@@ -204,7 +207,7 @@ static void say_attached(const struct config *config, uint64_t start_ns)
 
 static void report(const struct config *config, uint64_t elapsed_ns)
 {
-	if (!attached || config->output == OUTPUT_NONE)
+	if (!attached || config->output == OUTPUT_NONE || export_broken())
 		return;
 	if (config->output == OUTPUT_JSON)
 		summary_write_json(stdout, elapsed_ns);

@@ -262,11 +262,9 @@ void stream_data(struct conn *c, unsigned dir, uint32_t pos, uint32_t len, struc
 			exchange_body(s, conn_flow(c, dir), tail.len);
 	}
 	s->last_ns = now_ns;
-	if (s->lost && s->open && c->parser->ends &&
-	    c->parser->ends(&c->state, conn_flow(c, dir), tail.len ? tail : head)) {
-		s->lost = false;
-		message_end(c, dir, now_ns);
-	}
+	/* Only likely: a body may hold such bytes too. What comes next, or that nothing does, confirms it. */
+	s->maybe_ended = s->lost && s->open && c->parser->ends &&
+			 c->parser->ends(&c->state, conn_flow(c, dir), tail.len ? tail : head);
 }
 
 void stream_end(struct conn *c, unsigned dir, uint64_t now_ns)

@@ -77,6 +77,9 @@ static struct row *row_of(const struct span *span)
 	struct row *row;
 
 	row_name(span, name);
+	for (char *p = name; *p; p++)
+		if ((unsigned char)*p < 0x20 || (unsigned char)*p >= 0x7f)
+			*p = '.';
 	key = hash_mix(0, span->kind);
 	for (const char *p = name; *p; p++)
 		key = hash_mix(key, (unsigned char)*p);

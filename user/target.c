@@ -294,6 +294,43 @@ int target_add(uint32_t pid)
 	return target_find(pid) ? 0 : -ENOSPC;
 }
 
+/* /proc/PID/task/TID/children lists what the thread has forked. */
+static int thread_children(uint32_t pid, const char *tid, int (*add)(uint32_t pid))
+{
+	static char text[65536]; /* copied out of before the next level reads into it */
+	char name[64], *list, *save, *word;
+	int err = 0;
+
+	snprintf(name, sizeof(name), "task/%.20s/children", tid);
+	if (read_proc(pid, name, text, sizeof(text)) <= 0)
+		return 0;
+	list = strdup(text);
+	if (!list)
+		return -ENOMEM;
+	for (word = strtok_r(list, " ", &save); word && (!err || err == -ESRCH); word = strtok_r(NULL, " ", &save))
+		err = add((uint32_t)atoi(word));
+	free(list);
+	return err == -ESRCH ? 0 : err;
+}
+
+int target_children(uint32_t pid, int (*add)(uint32_t pid))
+{
+	struct dirent *entry;
+	char path[64];
+	int err = 0;
+	DIR *tasks;
+
+	snprintf(path, sizeof(path), "/proc/%u/task", pid);
+	tasks = opendir(path);
+	if (!tasks)
+		return 0;
+	while (!err && (entry = readdir(tasks)))
+		if (isdigit((unsigned char)entry->d_name[0]))
+			err = thread_children(pid, entry->d_name, add);
+	closedir(tasks);
+	return err;
+}
+
 int targets_scan(int (*add)(uint32_t pid))
 {
 	char exe[PATH_MAX];

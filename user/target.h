@@ -40,6 +40,12 @@ int target_add(uint32_t pid);
  */
 int targets_scan(int (*add)(uint32_t pid));
 
+/*
+ * Calls add(pid) for every child that the process has now. Returns 0 or the first negative errno of add but
+ * -ESRCH: a child that is gone by then is none.
+ */
+int target_children(uint32_t pid, int (*add)(uint32_t pid));
+
 /* The process, made known when an event is the first to speak of it; NULL: not traced, or no room. Hot path. */
 struct process *target_find(uint32_t pid);
 

@@ -187,7 +187,7 @@ static struct MHD_Daemon *start(struct server *server, int fd)
 }
 
 /* Takes no new connection, waits until the open requests are answered, for as long as one may last. */
-static void stop(struct server *server, struct MHD_Daemon *daemon, const sigset_t *signals)
+static void stop(struct server *server, struct MHD_Daemon *daemon)
 {
 	const struct timespec tick = { .tv_nsec = 20000000 };
 	const unsigned int ticks = (server->config->longest_ms + 5000) / 20;
@@ -196,8 +196,7 @@ static void stop(struct server *server, struct MHD_Daemon *daemon, const sigset_
 	shutdown(fd, SHUT_RDWR);
 	atomic_store(&server->stopping, true);
 	for (unsigned int i = 0; i < ticks && atomic_load(&server->open); i++)
-		if (sigtimedwait(signals, NULL, &tick) > 0)
-			break;
+		nanosleep(&tick, NULL);
 	MHD_stop_daemon(daemon);
 	close(fd);
 }
@@ -232,6 +231,7 @@ int http_serve(const struct http_config *config)
 	printf("%s listening on %s\n", config->name, endpoint);
 	fflush(stdout);
 	sigwait(&signals, &which);
-	stop(&server, daemon, &signals);
+	pthread_sigmask(SIG_UNBLOCK, &signals, NULL); /* another one ends the process, whatever is open */
+	stop(&server, daemon);
 	return 0;
 }

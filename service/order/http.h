@@ -34,7 +34,7 @@ struct http_config {
 
 /*
  * Serves HTTP/1.1 with JSON bodies until SIGTERM or SIGINT, then finishes the open requests (a second signal
- * drops them). Prints "NAME listening on ADDRESS:PORT" on stdout when it accepts connections. To be called
- * before any thread exists. Returns 0, or -errno after a line on stderr when it cannot listen.
+ * ends the process). Prints "NAME listening on ADDRESS:PORT" on stdout when it accepts connections. To be
+ * called before any thread exists. Returns 0, or -errno after a line on stderr when it cannot listen.
  */
 int http_serve(const struct http_config *config);

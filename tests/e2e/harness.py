@@ -59,7 +59,10 @@ class Program:
     def __init__(self, folder, name, argv, **kw):
         self.out_path, self.err_path = f"{folder}/{name}.out", f"{folder}/{name}.err"
         with open(self.out_path, "wb") as out, open(self.err_path, "wb") as err:
-            self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=err, **kw)
+            # In a session of its own: Apache ends its process group, wherever that came from.
+            self.process = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True, **kw
+            )
         self.pid = self.process.pid
 
     def out(self):

@@ -18,7 +18,7 @@ FILES = {
 
 # nginx answers /s/STATUS/SIZE with just that.
 STATUSES = [200, 201, 204, 404, 500, 503]
-SIZES = [0, 7, 300, 3000]
+SIZES = [1, 7, 300, 3000]
 
 
 def need(tool):

@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import re
+import select
 import signal
 import socket
 import sqlite3
@@ -16,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from harness import BUILD, PATIENCE, ROOT, Program, free_port, wait_until
+from harness import BUILD, PATIENCE, ROOT, Program, can_connect, free_port, wait_until
 
 DATA = f"{ROOT}/service/data"
 ROLES = ("user", "product", "inventory", "payment")
@@ -437,13 +438,7 @@ def test_stop_finishes_open_orders(order_service, fake, mode, how):
         answer = pool.submit(call, service, "POST", "/orders", ORDER)
         assert asked.wait(PATIENCE)
         service.process.send_signal(how)
-        for _ in range(10000):  # until it takes no more connections
-            try:
-                socket.create_connection(("127.0.0.1", service.port), PATIENCE).close()
-            except ConnectionError:
-                break
-        else:
-            pytest.fail("still takes connections")
+        wait_until(lambda: not can_connect(("127.0.0.1", service.port)), "no more connections")
         go_on.set()
         status, headers, _ = answer.result()
     assert (status, headers["Connection"]) == (201, "close")
@@ -503,6 +498,17 @@ def test_failures_follow_the_seed(backend):
     first = statuses(42)
     assert set(first) == {200, 503} and 10 <= first.count(503) <= 40
     assert statuses(42) == first and statuses(43) != first
+
+
+def test_latency_holds_answers_and_a_second_signal_ends_it(backend):
+    process = backend("user", "--latency-ms", 60000)
+    with socket.create_connection(("127.0.0.1", process.port), PATIENCE) as s:
+        s.sendall(b"GET /users/1 HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert call(process, "GET", "/health")[0] == 200
+        assert not select.select([s], [], [], 0)[0]
+        process.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: not can_connect(("127.0.0.1", process.port)), "no more connections")
+        assert process.stop() == -signal.SIGTERM
 
 
 # The command lines.

@@ -75,9 +75,12 @@ def test_server(name, folder, started, attach):
         collections.Counter(seen)
     )
     assert tally(spans, "status", "method") == tally(log, "status", "method")
-    assert all(s["request_bytes"] == (20000 if s["method"] == "POST" else 0) for s in spans)
-    assert all(s["kind"] == "server" and s["pid"] in server.pids() for s in spans)
-    assert not any("incomplete" in s or "truncated" in s for s in spans)
+    uploads = [s for s in spans if s["method"] == "POST"]
+    # Who refuses an upload need not read it.
+    assert not [s for s in uploads if s["request_bytes"] != 20000 and (s["status"] == 201 or s["request_bytes"] > 20000)]
+    assert not [s for s in spans if s["method"] != "POST" and s["request_bytes"]]
+    assert not [s for s in spans if s["kind"] != "server" or s["pid"] not in server.pids()]
+    assert not [s for s in spans if "incomplete" in s or "truncated" in s]
 
 
 WRK_SCRIPT = """
@@ -92,11 +95,12 @@ end
 """
 
 
-def wrk(folder, url, paths, limit, connections=16):
+def wrk(folder, url, paths, limit, connections, seconds=3):
+    """At most so many requests: it stays for its time, but stops sending then."""
     script = f"{folder}/wrk.lua"
     with open(script, "w") as f:
         f.write("paths = {" + ",".join(f'"{p}"' for p in paths) + f"}}\nlimit = {limit}\n" + WRK_SCRIPT)
-    return [need("wrk"), "-t1", f"-c{connections}", "-d30", "-s", script, url]
+    return [need("wrk"), "-t1", f"-c{connections}", f"-d{seconds}", "-s", script, url]
 
 
 def test_nginx_saturated(folder, started, attach):
@@ -104,31 +108,39 @@ def test_nginx_saturated(folder, started, attach):
     server = started(servers.nginx(folder))
     tracer = attach(*server.select())
     paths = [f"/s/{status}/{size}" for status in (200, 404, 503) for size in SIZES]
-    load = Program(folder, "wrk", wrk(folder, server.url, paths, 20000))
-    assert load.wait(60) == 0
-    tracer.wait_spans(20000)
-    spans = tracer.finish()
-    # What wrk did not wait for any more is in the log once nginx has seen the end of the connection.
-    log = server.wait_log(len(spans))
+    load = Program(folder, "wrk", wrk(folder, server.url, paths, 20000, 16))
+    assert load.wait() == 0
+    done = int(re.search(r"(\d+) requests in", load.out()).group(1))
+    tracer.wait_spans(done)
+    # nginx has read all that it will once its connections are closed.
+    wait_until(lambda: not established(server.port), "the connections to be closed")
+    spans, log = tracer.finish(), server.log()
+    assert len(spans) >= done > 1000
     assert spans_tally(spans) == log_tally(log)
     assert "lost:" not in tracer.err()
 
 
-def test_wrk_as_traced_client(folder, started):
-    server = started(servers.nginx(folder))
-    argv = wrk(folder, server.url, ["/small.txt", "/s/404/7"], 2000, connections=4)
-    tracer = started(attach_command(folder, argv))
-    spans = [s for s in tracer.wait_end() if "status" in s]
-    log = log_tally(server.log())
-    assert 2000 <= len(spans) <= sum(log.values())
-    # The last answers are cut off when wrk stops.
-    assert not spans_tally(spans) - log
-    assert sum((log - spans_tally(spans)).values()) <= 4
-    assert all(s["kind"] == "client" and s["command"] == "wrk" for s in spans)
+def established(port):
+    """Connections of a server that it has not closed."""
+    with open("/proc/net/tcp") as f:
+        rows = [line.split() for line in f][1:]
+    return [r for r in rows if int(r[1][-4:], 16) == port and r[3] in ("01", "08")]
 
 
 def attach_command(folder, argv):
     return Spanhook(folder, "attach", "--output", "json", "--", *argv)
+
+
+def test_wrk_as_traced_client(folder, started):
+    server = started(servers.nginx(folder))
+    tracer = started(attach_command(folder, wrk(folder, server.url, ["/small.txt", "/s/404/7"], 2000, 4, seconds=2)))
+    spans = tracer.wait_end()
+    answered, log = [s for s in spans if "status" in s], log_tally(server.log())
+    # The last requests are dropped when wrk stops, before their answers or amid them.
+    assert not spans_tally(answered) - log
+    assert sum((log - spans_tally(answered)).values()) <= 4
+    assert len(answered) > 500 and len(spans) - len(answered) <= 4
+    assert all(s["kind"] == "client" and s["command"] == "wrk" for s in spans)
 
 
 CLIENTS = {
@@ -179,17 +191,14 @@ def test_nginx_pipelined(folder, started, attach):
     server = started(servers.nginx(folder))
     tracer = attach(*server.select())
     sent = []
-    with socket.create_connection(("127.0.0.1", server.port)) as sock:
-        stream = sock.makefile("rb")
+    with socket.create_connection(("127.0.0.1", server.port)) as sock, sock.makefile("rb") as stream:
         for round in range(60):
             batch = [(STATUSES[(round + i) % len(STATUSES)], SIZES[(round * 3 + i * i) % len(SIZES)]) for i in range(16)]
             sock.sendall(b"".join(request(target=b"/s/%d/%d" % pair) for pair in batch))
             for status, size in batch:
-                answer = http.client.HTTPResponse(sock)
-                answer.fp = stream
-                answer.begin()
-                assert answer.status == status
-                stream.read(answer.length or 0)
+                assert int(stream.readline().split()[1]) == status
+                headers = http.client.parse_headers(stream)
+                stream.read(int(headers.get("Content-Length", 0)))
             sent += batch
     tracer.wait_spans(len(sent))
     spans = tracer.finish()
@@ -240,11 +249,12 @@ def test_large_uploads(folder, started, attach):
     assert Program(folder, "curl", [*curl, f"{server.url}/up/a"]).wait() == 0
     assert Program(folder, "curl", [*curl, "-H", "Transfer-Encoding: chunked", f"{server.url}/up/b"]).wait() == 0
     tracer.wait_spans(2)
-    spans = tracer.finish()
-    assert [(s["method"], s["path"], s["status"], s["request_bytes"]) for s in spans] == [
-        ("PUT", "/up/a", 201, 7_000_000),
-        ("PUT", "/up/b", 201, 7_000_000),
-    ]
+    plain, chunked = tracer.finish()
+    assert [(s["method"], s["path"], s["status"]) for s in (plain, chunked)] == [("PUT", "/up/a", 201), ("PUT", "/up/b", 201)]
+    assert plain["request_bytes"] == 7_000_000
+    # The sizes of chunks that lie amid what one call moves are not seen: then the length is that of the wire.
+    framing = 10_000 if chunked.get("truncated") or chunked.get("incomplete") else 0
+    assert 7_000_000 <= chunked["request_bytes"] <= 7_000_000 + framing
 
 
 def test_idle_connections(folder, started, agent):

@@ -191,7 +191,7 @@ static int send_spans(void *self, struct span *const *spans, size_t n)
 	}
 	release_late(c, now_ns > HOLD_NS ? now_ns - HOLD_NS : 0);
 	c->broken = fflush(stdout) != 0;
-	return 0;
+	return c->broken ? -EPIPE : 0;
 }
 
 static void close_console(void *self)
