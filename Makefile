@@ -37,8 +37,8 @@ LIB_OBJ := $(filter-out $(addprefix $(B)/user/,main.o run.o hook.o),$(USER_OBJ))
 BPF_SRC := $(wildcard bpf/*.bpf.c)
 BPF_OBJ := $(BPF_SRC:%.c=$(B)/%.o)
 
-ORDER_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard service/order/*.c))
-BACKEND_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard service/backend/*.c))
+ORDER_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard service/base/*.c service/order/*.c))
+BACKEND_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard service/base/*.c service/backend/*.c))
 UNIT := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/*_test.c))
 FUZZ := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/*.c))
 
@@ -72,7 +72,7 @@ $(B)/spanhook.skel.h: $(B)/spanhook.bpf.o
 $(B)/service/%.o: service/%.c
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) -fomit-frame-pointer -c -o $@ $<
+	$(Q)$(CC) $(CFLAGS) -Iservice/base -fomit-frame-pointer -c -o $@ $<
 $(B)/order-service: $(ORDER_OBJ)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lmicrohttpd -lcurl -lcjson -lsqlite3 -lpthread

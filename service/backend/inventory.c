@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "role.h"
 
-#include "../order/json.h"
-#include "../order/stamp.h"
+#include "json.h"
+#include "stamp.h"
 
 #include <inttypes.h>
 #include <microhttpd.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "../order/json.h"
-#include "../order/options.h"
-#include "../order/stamp.h"
+#include "json.h"
+#include "options.h"
+#include "stamp.h"
 #include "role.h"
 #include "trouble.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "role.h"
 
-#include "../order/json.h"
+#include "json.h"
 
 #include <stdarg.h>
 #include <stdio.h>

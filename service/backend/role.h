@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-#include "../order/http.h"
+#include "http.h"
 
 #include <stddef.h>
 #include <stdint.h>
