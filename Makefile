@@ -105,7 +105,7 @@ demo: deps all ## trace the order service and show the result (root)
 bench: all ## the figures of the README: throughput, CPU, memory (root)
 	$(Q)B=$(B) tests/bench/run
 test: deps all unit ## run every test (root)
-	$(Q)B=$(B) tests/run unit kernel
+	$(Q)B=$(B) tests/run unit kernel e2e
 lint: $(USER_OBJ) ## check licences, format, dependencies, the hot path, scripts and the manual
 	$(Q)B=$(B) tests/lint
 TIME ?= 60

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The order service traced from outside: each order is one tree, whatever its outcome."""
+
+import collections
+import json
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from harness import C, S, free_port, http_get, request, response
+from test_order_service import ORDER, backend, call, fake, order_service, with_item, write  # fixtures among them
+
+CALLS = ["GET /users/{id}", "POST /products/batch", "POST /inventory/reserve"]
+
+
+@pytest.fixture
+def shop(order_service, backend, attach):
+    """The order service and what it calls, all traced. `tree(span)` lists a span's children in their order."""
+
+    class Shop:
+        def __init__(self, *options, **urls):
+            backends = {role: backend(role) for role in ("user", "product", "inventory") if role not in urls}
+            self.service = order_service(*options, **{role: b.url for role, b in backends.items()}, **urls)
+            self.pids = [self.service.pid, *(b.pid for b in backends.values())]
+            self.tracer = attach(*[arg for pid in self.pids for arg in ("-p", pid)])
+
+        def post(self, order, **headers):
+            return call(self.service, "POST", "/orders", order, headers)[0]
+
+        def get(self, path):
+            return call(self.service, "GET", path)[0]
+
+        def finish(self, requests):
+            """Waits for the service's own spans, and takes all."""
+            self.tracer.wait_spans(requests, kind="server", pid=self.service.pid)
+            self.spans = self.tracer.finish()
+            return [s for s in self.spans if s["kind"] == "server" and s["pid"] == self.service.pid]
+
+        def below(self, span):
+            return [s for s in self.spans if s.get("parent_span_id") == span["span_id"]]
+
+    return Shop
+
+
+def check_tree(shop, order, calls):
+    """The calls hang below the order, and what each backend did hangs below its call."""
+    below = shop.below(order)
+    assert [(s["name"], s["status"]) for s in below] == calls
+    for s in below:
+        assert (s["kind"], s["evidence"], s["pid"]) == ("client", "thread", shop.service.pid)
+        (served,) = shop.below(s)
+        assert (served["kind"], served["evidence"]) == ("server", "socket") and served["pid"] in shop.pids[1:]
+        assert (served["name"], served["status"]) == (s["name"], s["status"])
+        assert not shop.below(served)
+        assert s["trace_id"] == served["trace_id"] == order["trace_id"]
+        assert order["duration_ms"] >= s["duration_ms"] >= served["duration_ms"]
+
+
+MODES = [["--mode", "thread-per-connection"], ["--mode", "thread-pool", "--threads", 2]]
+
+OUTCOMES = [
+    # order, status, its calls
+    (ORDER, 201, [200, 200, 200]),
+    ({**ORDER, "items": []}, 400, []),
+    ({**ORDER, "user_id": 999}, 400, [404]),
+    (with_item(product_id=777), 400, [200, 200]),
+    (with_item(product_id=3), 503, [200, 200, 409]),
+    (None, 400, []),
+]
+
+
+@pytest.mark.parametrize("mode", MODES, ids=["thread-per-connection", "thread-pool"])
+def test_outcomes(shop, mode):
+    s = shop(*mode)
+    assert [s.post(order) for order, _, _ in OUTCOMES] == [status for _, status, _ in OUTCOMES]
+    orders = s.finish(len(OUTCOMES))
+    assert [(o["name"], o["status"]) for o in orders] == [("POST /orders", status) for _, status, _ in OUTCOMES]
+    for order, (_, _, calls) in zip(orders, OUTCOMES):
+        check_tree(s, order, list(zip(CALLS, calls)))
+    assert len({o["trace_id"] for o in orders}) == len(orders)
+    assert len(s.spans) == len(orders) + 2 * sum(len(calls) for _, _, calls in OUTCOMES)
+    assert [o["level"] for o in orders] == ["info", "warn", "warn", "warn", "error", "warn"]
+    assert {o["service"] for o in orders} == {"order-service"}
+
+
+def test_routes(shop):
+    s = shop()
+    assert [s.get(p) for p in ("/health", "/orders/00000000-0000-4000-8000-000000000000", "/orders/17")] == [200, 404, 404]
+    assert [o["name"] for o in s.finish(3)] == ["GET /health", "GET /orders/{uuid}", "GET /orders/{id}"]
+
+
+def test_context_of_the_caller(shop):
+    """traceparent and X-Request-ID are taken from the request, and the whole tree has them."""
+    s = shop()
+    trace_id, parent = "0123456789abcdef0123456789abcdef", "fedcba9876543210"
+    assert s.post(ORDER, traceparent=f"00-{trace_id}-{parent}-01", **{"X-Request-ID": "order-1"}) == 201
+    (order,) = s.finish(1)
+    assert (order["trace_id"], order["parent_span_id"], order["evidence"]) == (trace_id, parent, "traceparent")
+    assert {x["trace_id"] for x in s.spans} == {trace_id} and {x["request_id"] for x in s.spans} == {"order-1"}
+    check_tree(s, order, list(zip(CALLS, [200, 200, 200])))
+
+
+@pytest.mark.parametrize("mode", MODES, ids=["thread-per-connection", "thread-pool"])
+def test_orders_at_the_same_time(order_service, backend, attach, folder, mode):
+    """
+    The tracer is not shown which order a call belongs to, but the user's id tells us: each user sends one order,
+    which the traceparent names.
+    """
+    n = 80
+    users = [{"id": i, "name": f"User {i}", "email": f"u{i}@shop.test"} for i in range(1, n + 1)]
+    user = backend("user", "--data", write(f"{folder}/users.json", json.dumps({"users": users})), "--latency-ms", 5, "--jitter-ms", 10)
+    service = order_service(*mode, user=user.url)
+    tracer = attach("-p", service.pid, "-p", user.pid)
+
+    def post(i):
+        return call(service, "POST", "/orders", {**ORDER, "user_id": i}, {"traceparent": f"00-{i:032x}-{i:016x}-01"})[0]
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(post, range(1, n + 1))) == [201] * n
+    tracer.wait_spans(n, kind="server", pid=service.pid)
+    spans = tracer.finish()
+    orders = {s["span_id"]: s for s in spans if s["kind"] == "server" and s["pid"] == service.pid}
+    calls = [s for s in spans if s["kind"] == "client"]
+    assert (len(orders), len(calls)) == (n, 3 * n)
+    for s in calls:
+        assert s["trace_id"] == orders[s["parent_span_id"]]["trace_id"]
+    for s in spans:
+        if s["path"].startswith("/users/"):
+            assert s["trace_id"] == f"{int(s['path'][7:]):032x}"
+
+
+def test_downstream_refuses(shop):
+    s = shop(user=f"http://127.0.0.1:{free_port()}")
+    assert s.post(ORDER) == 503
+    (order,) = s.finish(1)
+    (failed,) = s.below(order)
+    assert (failed["kind"], failed["evidence"], failed["error_type"]) == ("client", "thread", "connect_refused")
+    assert "status" not in failed and order["status"] == 503 and order["level"] == "error"
+
+
+def test_downstream_times_out(shop, fake):
+    answered = threading.Event()
+    s = shop("--timeout-ms", 300, product=fake(lambda handler: answered.wait(20)))
+    assert s.post(ORDER) == 503
+    answered.set()
+    (order,) = s.finish(1)
+    first, failed = s.below(order)
+    assert (first["name"], first["status"]) == (CALLS[0], 200)
+    assert (failed["name"], failed["error_type"]) == (CALLS[1], "local_closed") and "status" not in failed
+
+
+def test_database_and_events_are_no_requests(shop):
+    """Files are not sockets: nothing but the tree is shown."""
+    s = shop()
+    for _ in range(5):
+        assert s.post(ORDER) == 201
+    orders = s.finish(5)
+    assert len(orders) == 5 and len(s.spans) == 5 * 7
+    assert not [x for x in s.spans if x["evidence"] == "unknown" and x not in orders]
+
+
+def test_metrics(order_service, agent):
+    """The service's own classical names, from outside."""
+    service = order_service()
+    tracer = agent("-p", service.pid)
+    truth = collections.Counter()
+    for order, _, _ in OUTCOMES * 2:
+        truth[str(call(service, "POST", "/orders", order)[0])] += 1
+    tracer.wait_metric(len(OUTCOMES) * 2, "http_requests_total")
+    metrics = tracer.metrics()
+    requests = {labels["status_code"]: value for labels, value in metrics["http_requests_total"]}
+    assert requests == truth
+    assert {labels["endpoint"] for labels, _ in metrics["http_requests_total"]} == {"/orders"}
+    assert {labels["status_class"] for labels, _ in metrics["http_requests_total"]} == {"2xx", "4xx", "5xx"}
+    calls = collections.Counter()
+    for labels, value in metrics["external_api_calls_total"]:
+        calls[labels["endpoint"], labels["status_code"], labels["result"]] += value
+    assert calls == {
+        ("/users/{id}", "200", "success"): 6,
+        ("/users/{id}", "404", "failure"): 2,
+        ("/products/batch", "200", "success"): 6,
+        ("/inventory/reserve", "200", "success"): 2,
+        ("/inventory/reserve", "409", "failure"): 2,
+    }
