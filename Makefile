@@ -21,8 +21,11 @@ PREFIX ?= /usr/local
 
 WARN := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Werror
 CFLAGS ?= -O2 -g
-override CFLAGS += -std=gnu11 -D_GNU_SOURCE $(WARN) -MMD -MP
 LDFLAGS ?=
+# A section a function: the link drops what is not used, and the lint sees what is reachable from where.
+override CFLAGS += -ffunction-sections -fdata-sections
+override LDFLAGS += -Wl,--gc-sections
+override CFLAGS += -std=gnu11 -D_GNU_SOURCE $(WARN) -MMD -MP
 ifeq ($(SAN),1)
 B := build/san
 override CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer

@@ -6,8 +6,8 @@
 
 static __always_inline void cause_set(__u64 sock, __u32 pos)
 {
-	struct cause *c = bpf_task_storage_get(&causes, bpf_get_current_task_btf(), 0,
-					       BPF_LOCAL_STORAGE_GET_F_CREATE);
+	struct cause *c =
+		bpf_task_storage_get(&causes, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 
 	if (!c)
 		return;

@@ -57,10 +57,12 @@ static __always_inline void current_call(struct call *ret_call)
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
 
-	ret_call->kind = task->thread_info.status & TS_COMPAT ? PAYLOAD_ELSEWHERE : payload_kind(regs->orig_ax);
+	ret_call->kind =
+		task->thread_info.status & TS_COMPAT ? PAYLOAD_ELSEWHERE : payload_kind(regs->orig_ax);
 	ret_call->arg2 = regs->si;
 	ret_call->arg3 = regs->dx;
-	/* Else clang merges these loads with others from the stack, and the verifier wants one kind of pointer. */
+	/* Else clang merges these loads with others from the stack, and the verifier wants one kind of
+	 * pointer. */
 	barrier_var(ret_call->arg2);
 	barrier_var(ret_call->arg3);
 }

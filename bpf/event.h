@@ -64,13 +64,13 @@ struct event_data {
 
 struct event_conn {
 	struct event h;
-	event_u16 family;   /* AF_INET, AF_INET6 or AF_UNIX */
+	event_u16 family;     /* AF_INET, AF_INET6 or AF_UNIX */
 	event_u16 local_port; /* host byte order */
 	event_u16 peer_port;
 	event_u16 path_len;
-	event_u32 netns;   /* inode number of its network namespace */
-	event_u32 tx_pos;  /* position of the next byte to send */
-	event_u32 rx_pos;  /* position of the next byte to receive */
+	event_u32 netns;  /* inode number of its network namespace */
+	event_u32 tx_pos; /* position of the next byte to send */
+	event_u32 rx_pos; /* position of the next byte to receive */
 	event_u32 reserved;
 	event_u64 id;      /* identifies this end of a unix connection ... */
 	event_u64 peer_id; /* ... and its other end; 0: none */
@@ -83,10 +83,10 @@ struct event_state {
 	struct event h;
 	event_u8 old_state; /* TCP_* of include/net/tcp_states.h */
 	event_u8 new_state;
-	event_u8 shutdown;  /* RCV_SHUTDOWN | SEND_SHUTDOWN */
-	event_u8 closed;    /* the process holds the socket no more; else it may still read what came */
-	event_u32 error;    /* sk_err, an errno; 0: none */
-	event_u32 tx_pos;      /* as in struct event_conn ... */
+	event_u8 shutdown; /* RCV_SHUTDOWN | SEND_SHUTDOWN */
+	event_u8 closed;   /* the process holds the socket no more; else it may still read what came */
+	event_u32 error;   /* sk_err, an errno; 0: none */
+	event_u32 tx_pos;  /* as in struct event_conn ... */
 	event_u32 rx_pos;
 	event_u8 local_ip[16]; /* ... and learned late by a connecting socket, as its own address is */
 	event_u16 local_port;
@@ -97,7 +97,7 @@ enum process_change {
 	PROCESS_FORKED = 1, /* h.pid is a new target, a child of parent */
 	PROCESS_EXECED,     /* h.pid runs another executable; it is a target until told otherwise */
 	PROCESS_EXITED,
-	PROCESS_SELECTED,   /* h.pid listens on a port that was asked for */
+	PROCESS_SELECTED, /* h.pid listens on a port that was asked for */
 };
 
 #define PROCESS_PATH_LEN 128

@@ -5,7 +5,7 @@
 #include "compat.bpf.h"
 
 #define IOVECS_MAX 64 /* vectors that are looked at; what lies beyond is not captured */
-#define TAIL_LEN 64
+#define TAIL_LEN   64
 
 /* One event being built; one a program and CPU, so nothing else writes it meanwhile. */
 struct scratch {
@@ -76,7 +76,8 @@ static __always_inline __u32 min_u32(__u32 a, __u32 b)
 	return a < b ? a : b;
 }
 
-static __always_inline int copy_buffer(struct scratch *s, __u64 from, __u32 len, __u32 head_len, __u32 tail_len)
+static __always_inline int copy_buffer(struct scratch *s, __u64 from, __u32 len, __u32 head_len,
+				       __u32 tail_len)
 {
 	if (head_len > CAPTURE_MAX)
 		head_len = CAPTURE_MAX;
@@ -97,7 +98,7 @@ struct vector_walk {
 	__u32 len;      /* of the transfer */
 	__u32 head_len; /* wanted */
 	__u32 tail_len;
-	__u32 seen;     /* bytes of the transfer in the vectors so far */
+	__u32 seen; /* bytes of the transfer in the vectors so far */
 	__u32 copied;
 	bool failed;
 };

@@ -7,7 +7,8 @@
 
 #include "emit.bpf.h"
 
-static __always_inline void emit_change(struct task_struct *task, __u32 change, __u32 parent, const char *path)
+static __always_inline void emit_change(struct task_struct *task, __u32 change, __u32 parent,
+					const char *path)
 {
 	struct event_process e = {};
 

@@ -10,13 +10,13 @@
 #include "emit.bpf.h"
 #include "payload.bpf.h"
 
-#define AF_UNIX 1
-#define AF_INET 2
-#define AF_INET6 10
-#define SOCK_STREAM 1
-#define IPPROTO_TCP 6
-#define MSG_PEEK 0x02
-#define MSG_TRUNC 0x20
+#define AF_UNIX      1
+#define AF_INET      2
+#define AF_INET6     10
+#define SOCK_STREAM  1
+#define IPPROTO_TCP  6
+#define MSG_PEEK     0x02
+#define MSG_TRUNC    0x20
 #define RCV_SHUTDOWN 1
 
 /* Bits of sk_flags, include/net/sock.h. */
@@ -52,7 +52,8 @@ static __always_inline bool is_stream(const struct sock *sk)
 
 	if (sk->sk_type != SOCK_STREAM)
 		return false;
-	return family == AF_UNIX || ((family == AF_INET || family == AF_INET6) && sk->sk_protocol == IPPROTO_TCP);
+	return family == AF_UNIX ||
+	       ((family == AF_INET || family == AF_INET6) && sk->sk_protocol == IPPROTO_TCP);
 }
 
 /* Position of the next byte that the process will receive. */
@@ -109,8 +110,10 @@ static __always_inline void fill_path(struct event_conn *e, struct sock *sk, str
 	e->path_len = len;
 }
 
-/* Tells the agent a socket's addresses and positions. owner: process and thread id, as the kernel packs them. */
-static __always_inline void announce(struct sock *sk, struct sock_state *s, __u64 owner, __u32 tx_pos, __u32 rx_pos)
+/* Tells the agent a socket's addresses and positions. owner: process and thread id, as the kernel packs them.
+ */
+static __always_inline void announce(struct sock *sk, struct sock_state *s, __u64 owner, __u32 tx_pos,
+				     __u32 rx_pos)
 {
 	struct event_conn e = {};
 

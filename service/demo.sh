@@ -7,6 +7,7 @@ cd "$(dirname "$0")/.."
 B=${B:-build}
 work=$(mktemp -d /tmp/spanhook-demo.XXXXXX)
 pids=()
+declare -A ports
 
 finish() {
 	for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
@@ -39,11 +40,11 @@ start() {
 say "Four backends and the order service, none of which knows of tracing"
 for role in user product inventory payment; do
 	start "$role" "$B/backend" --role "$role" --port 0 --latency-ms 2 --jitter-ms 4 --data "service/data/$role.json"
-	declare "$role=$port"
+	ports[$role]=$port
 	echo "$role service on port $port"
 done
-start order "$B/order-service" --port 0 --user-url "http://127.0.0.1:$user" --product-url "http://127.0.0.1:$product" \
-	--inventory-url "http://127.0.0.1:$inventory" --payment-url "http://127.0.0.1:$payment" \
+start order "$B/order-service" --port 0 --user-url "http://127.0.0.1:${ports[user]}" --product-url "http://127.0.0.1:${ports[product]}" \
+	--inventory-url "http://127.0.0.1:${ports[inventory]}" --payment-url "http://127.0.0.1:${ports[payment]}" \
 	--database "sqlite://$work/orders.db" --events "file://$work/events.jsonl"
 order=$port order_pid=${pids[-1]}
 echo "order service on port $order, process $order_pid"
@@ -54,7 +55,7 @@ color=never
 "$B/spanhook" attach -p "$order_pid" -p "${pids[0]}" --color $color --log "$work/spans.jsonl" \
 	--listen 127.0.0.1:19099 >"$work/live" 2>"$work/spanhook.log" &
 spanhook=$!
-pids+=($spanhook)
+pids+=("$spanhook")
 wait_for spanhook grep -q attached "$work/spanhook.log"
 
 url=http://127.0.0.1:$order

@@ -13,16 +13,16 @@
 
 struct option_row {
 	const char *name;
-	char letter;         /* 0: none */
-	const char *arg;     /* NULL: a switch */
+	char letter;     /* 0: none */
+	const char *arg; /* NULL: a switch */
 	unsigned commands;
 	int (*set)(struct config *config, const char *value); /* 0 or -EINVAL */
 	const char *help;
 };
 
 /* Digits and one of the suffixes, each with its factor; at most max. */
-static int parse_number(const char *text, const char *const suffixes[], const uint64_t factors[], uint64_t max,
-			uint64_t *ret_number)
+static int parse_number(const char *text, const char *const suffixes[], const uint64_t factors[],
+			uint64_t max, uint64_t *ret_number)
 {
 	unsigned long long n;
 	char *end;
@@ -105,7 +105,9 @@ static int set_duration(struct config *c, const char *value)
 	static const char *const suffixes[] = { "s", "", "ms", "m", "h", NULL };
 	static const uint64_t factors[] = { 1000000000, 1000000000, 1000000, 60000000000, 3600000000000 };
 
-	return parse_number(value, suffixes, factors, UINT64_MAX / 2, &c->duration_ns) || !c->duration_ns ? -EINVAL : 0;
+	return parse_number(value, suffixes, factors, UINT64_MAX / 2, &c->duration_ns) || !c->duration_ns
+		       ? -EINVAL
+		       : 0;
 }
 
 static int set_log(struct config *c, const char *value)
@@ -206,8 +208,9 @@ void config_help(enum command command)
 
 		if (!(row->commands & command))
 			continue;
-		snprintf(left, sizeof(left), "%c%c%s--%s%s%s", row->letter ? '-' : ' ', row->letter ? row->letter : ' ',
-			 row->letter ? ", " : "  ", row->name, row->arg ? " " : "", row->arg ? row->arg : "");
+		snprintf(left, sizeof(left), "%c%c%s--%s%s%s", row->letter ? '-' : ' ',
+			 row->letter ? row->letter : ' ', row->letter ? ", " : "  ", row->name,
+			 row->arg ? " " : "", row->arg ? row->arg : "");
 		printf("  %-32s %s\n", left, row->help);
 	}
 	printf("  %-32s %s\n", "-h, --help", "this help");
@@ -239,11 +242,12 @@ int config_parse(enum command command, int argc, char **argv, struct config *ret
 {
 	struct option options[ROWS_LEN + 2] = { 0 };
 	char letters[2 * ROWS_LEN + 4] = "+h";
+	const char *no_color = getenv("NO_COLOR"); /* no-color.org */
 	struct config c = defaults;
 	size_t n = 0;
 	int choice;
 
-	c.color = isatty(STDOUT_FILENO) && !(getenv("NO_COLOR") && getenv("NO_COLOR")[0]);
+	c.color = isatty(STDOUT_FILENO) && !(no_color && no_color[0]);
 	if (command == COMMAND_AGENT) {
 		c.output = OUTPUT_NONE;
 		c.listen = "127.0.0.1:9090";
@@ -251,8 +255,8 @@ int config_parse(enum command command, int argc, char **argv, struct config *ret
 	for (size_t i = 0; i < ROWS_LEN; i++) {
 		if (!(rows[i].commands & command))
 			continue;
-		options[n++] = (struct option){ rows[i].name, rows[i].arg ? required_argument : no_argument, NULL,
-						256 + (int)i };
+		options[n++] = (struct option){ rows[i].name, rows[i].arg ? required_argument : no_argument,
+						NULL, 256 + (int)i };
 		if (rows[i].letter)
 			snprintf(letters + strlen(letters), 3, "%c:", rows[i].letter);
 	}

@@ -23,16 +23,16 @@ struct config {
 	size_t ports_len;
 	char **command; /* argv of the program to start; NULL: none */
 
-	enum output output;       /* live output on standard output */
-	bool color;               /* standard output is a terminal and NO_COLOR is not set */
-	const char *log_path;     /* JSON lines; "-" is standard output; NULL: none */
-	const char *listen;       /* "address:port" of /metrics; NULL: none */
-	bool metrics_classic;     /* http_requests_total and its kin */
-	bool metrics_semconv;     /* http_server_request_duration_seconds and its kin */
-	uint32_t label_sets_max;  /* of each metric */
-	uint64_t duration_ns;     /* 0: until stopped */
-	uint32_t capture_len;     /* bytes of a message's first event that the kernel copies at most */
-	uint32_t ring_len;        /* bytes of the ring buffer, a power of two */
+	enum output output;      /* live output on standard output */
+	bool color;              /* standard output is a terminal and NO_COLOR is not set */
+	const char *log_path;    /* JSON lines; "-" is standard output; NULL: none */
+	const char *listen;      /* "address:port" of /metrics; NULL: none */
+	bool metrics_classic;    /* http_requests_total and its kin */
+	bool metrics_semconv;    /* http_server_request_duration_seconds and its kin */
+	uint32_t label_sets_max; /* of each metric */
+	uint64_t duration_ns;    /* 0: until stopped */
+	uint32_t capture_len;    /* bytes of a message's first event that the kernel copies at most */
+	uint32_t ring_len;       /* bytes of the ring buffer, a power of two */
 	uint32_t connections_max;
 	uint32_t spans_max;
 	bool stats;

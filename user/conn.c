@@ -10,14 +10,14 @@
 #include "stats.h"
 #include "stream.h"
 
-#define IDLE_NS (600ULL * 1000000000)      /* the kernel announces a socket anew after half of this */
-#define RESET_LINGER_NS 100000000ULL       /* a process may read what came before a reset this long ... */
-#define CLOSE_LINGER_NS 5000000000ULL      /* ... and what came before the end of a connection it half-closed */
-#define UNIX_LINGER_NS 5000000000ULL       /* the close of a unix socket is not seen: after its peer's end ... */
-#define MAYBE_ENDED_NS 100000000ULL        /* a message that seems complete is when nothing came for this long */
-#define LOST_MESSAGE_NS 1000000000ULL      /* ... and one whose end was lost */
-#define SWEEP 512                          /* connections looked at for idleness each tick */
-#define DETECT_MAX 8192                    /* bytes after which no protocol will be recognised any more */
+#define IDLE_NS         (600ULL * 1000000000) /* the kernel announces a socket anew after half of this */
+#define RESET_LINGER_NS 100000000ULL          /* a process may read what came before a reset this long ... */
+#define CLOSE_LINGER_NS 5000000000ULL /* ... and what came before the end of a connection it half-closed */
+#define UNIX_LINGER_NS  5000000000ULL /* the close of a unix socket is not seen: after its peer's end ... */
+#define MAYBE_ENDED_NS  100000000ULL  /* a message that seems complete is when nothing came for this long */
+#define LOST_MESSAGE_NS 1000000000ULL /* ... and one whose end was lost */
+#define SWEEP           512           /* connections looked at for idleness each tick */
+#define DETECT_MAX      8192          /* bytes after which no protocol will be recognised any more */
 
 /* include/net/tcp_states.h and include/net/sock.h */
 enum { TCP_SYN_SENT = 2, TCP_CLOSE = 7 };
@@ -62,7 +62,8 @@ static uint64_t tuple_key(const struct conn *c, bool mirrored)
 {
 	if (c->local.family == AF_UNIX)
 		return hash_mix(hash_mix(1, mirrored ? c->peer_id : c->id), mirrored ? c->id : c->peer_id);
-	return hash_address(hash_address(2, mirrored ? &c->peer : &c->local), mirrored ? &c->local : &c->peer);
+	return hash_address(hash_address(2, mirrored ? &c->peer : &c->local),
+			    mirrored ? &c->local : &c->peer);
 }
 
 static bool address_eq(const struct address *a, const struct address *b)
@@ -232,7 +233,8 @@ static void set_parser(struct conn *c, const struct parser *parser, unsigned dir
 }
 
 /* Finds the protocol out. Returns whether the event's bytes can go to the parser. */
-static bool recognise(struct conn *c, unsigned dir, uint32_t pos, uint32_t len, struct slice head, uint64_t now_ns)
+static bool recognise(struct conn *c, unsigned dir, uint32_t pos, uint32_t len, struct slice head,
+		      uint64_t now_ns)
 {
 	struct stream *s = &c->streams[dir];
 	const struct parser *parser;
@@ -420,7 +422,8 @@ void conn_state(const struct event_state *e)
 static bool is_idle(const struct conn *c, uint64_t now_ns)
 {
 	uint64_t idle_ns = now_ns > c->last_ns ? now_ns - c->last_ns : 0;
-	bool gone = c->local.family == AF_UNIX && (c->streams[RX].ended || (c->process && c->process->exited));
+	bool gone =
+		c->local.family == AF_UNIX && (c->streams[RX].ended || (c->process && c->process->exited));
 
 	return idle_ns > (gone ? UNIX_LINGER_NS : IDLE_NS) && (gone || !c->pending);
 }

@@ -20,16 +20,16 @@ struct stream {
 	uint32_t next_pos;  /* position that is expected next */
 	uint32_t start_pos; /* of the message that is being collected or is in progress */
 	uint64_t start_ns;
-	uint64_t last_ns;   /* when its last bytes moved */
-	uint64_t skip;      /* body bytes of the message in progress that need not be seen */
-	bool positioned;    /* next_pos is known */
-	bool lost;          /* framing was lost: waiting for the plausible start of a message */
-	bool open;          /* a message is in progress */
-	bool ends;          /* ... and complete when skip is used up */
-	bool maybe_ended;   /* its framing was lost, and its last bytes looked like its end */
-	bool ended;         /* no byte will come any more */
-	struct work *work;  /* ... whose it is; NULL: nobody's. Referenced. */
-	char *buffer;       /* start of a head that is not complete; NULL: none waits */
+	uint64_t last_ns;  /* when its last bytes moved */
+	uint64_t skip;     /* body bytes of the message in progress that need not be seen */
+	bool positioned;   /* next_pos is known */
+	bool lost;         /* framing was lost: waiting for the plausible start of a message */
+	bool open;         /* a message is in progress */
+	bool ends;         /* ... and complete when skip is used up */
+	bool maybe_ended;  /* its framing was lost, and its last bytes looked like its end */
+	bool ended;        /* no byte will come any more */
+	struct work *work; /* ... whose it is; NULL: nobody's. Referenced. */
+	char *buffer;      /* start of a head that is not complete; NULL: none waits */
 	uint32_t buffer_len;
 };
 
@@ -40,37 +40,37 @@ struct conn {
 	uint64_t last_ns;
 	struct address local, peer;
 	uint32_t netns;
-	uint64_t id, peer_id;      /* unix: this end and the other one */
-	uint64_t tuple;            /* key of its addresses in the table of ends; 0: not in it */
-	struct process *process;   /* whose event came last; referenced */
-	uint32_t pid, tid;         /* of the last event in a process's context */
-	uint64_t connect_ns;       /* when this side began to connect; 0: not seen */
-	bool fresh;                /* seen from its first byte on */
-	bool client;               /* this side connected */
-	bool opaque;               /* carries what no parser can read */
-	bool turned;               /* the event at hand moves the other way than the one before */
-	bool pipelined;            /* requests were once sent before the one before was answered */
-	bool overlapped;           /* ... even after some response to the ones before had come */
-	bool desynced;             /* which response answers which request is not known at the moment */
-	bool requested;            /* a request was seen */
-	bool lossy;                /* bytes were lost since all that was asked was last known to be answered */
-	uint32_t orphans;          /* responses without a request since the last request */
+	uint64_t id, peer_id;    /* unix: this end and the other one */
+	uint64_t tuple;          /* key of its addresses in the table of ends; 0: not in it */
+	struct process *process; /* whose event came last; referenced */
+	uint32_t pid, tid;       /* of the last event in a process's context */
+	uint64_t connect_ns;     /* when this side began to connect; 0: not seen */
+	bool fresh;              /* seen from its first byte on */
+	bool client;             /* this side connected */
+	bool opaque;             /* carries what no parser can read */
+	bool turned;             /* the event at hand moves the other way than the one before */
+	bool pipelined;          /* requests were once sent before the one before was answered */
+	bool overlapped;         /* ... even after some response to the ones before had come */
+	bool desynced;           /* which response answers which request is not known at the moment */
+	bool requested;          /* a request was seen */
+	bool lossy;              /* bytes were lost since all that was asked was last known to be answered */
+	uint32_t orphans;        /* responses without a request since the last request */
 	uint8_t last_dir;
-	uint8_t request_dir;       /* RX: this side serves */
+	uint8_t request_dir;         /* RX: this side serves */
 	const struct parser *parser; /* NULL: protocol not known (yet) */
 	struct stream streams[DIRECTIONS];
 	struct work *pending, **pending_end; /* unanswered requests, oldest first */
 	uint32_t pending_len;
-	uint64_t close_by_ns;      /* closed by TCP, but its process may read on until then; 0: open */
+	uint64_t close_by_ns; /* closed by TCP, but its process may read on until then; 0: open */
 	const char *close_error;
-	struct conn *timer_next;   /* in the list of streams that wait for their message's unknown end */
+	struct conn *timer_next; /* in the list of streams that wait for their message's unknown end */
 	bool timed;
 	char path[EVENT_PATH_LEN]; /* unix */
 	uint8_t path_len;
 	union {
 		uint64_t align;
 		char bytes[PARSER_STATE_MAX];
-	} state;                   /* the parser's */
+	} state; /* the parser's */
 };
 
 /* Reserves room. Returns 0 or -ENOMEM. */

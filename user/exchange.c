@@ -35,7 +35,8 @@ static void finish(struct conn *c, struct work *w, uint64_t end_ns)
 
 	pending_remove(c, w);
 	/* Answered before its body was read: the sender has said how long it is. */
-	if (request->work == w && request->open && request->ends && request->skip != SKIP_TO_CLOSE && !span->error_type)
+	if (request->work == w && request->open && request->ends && request->skip != SKIP_TO_CLOSE &&
+	    !span->error_type)
 		span->request_len += request->skip;
 	w->finished = true;
 	w->conn = NULL;
@@ -61,7 +62,8 @@ static void set_target(struct span *span, struct slice target)
 		struct slice query = slice_from(path, (size_t)(question + 1 - path.p));
 
 		path.len = (size_t)(question - path.p);
-		span_set_text(span, TEXT_QUERY, (struct slice){ text, redact_query(query, text, sizeof(text)) });
+		span_set_text(span, TEXT_QUERY,
+			      (struct slice){ text, redact_query(query, text, sizeof(text)) });
 	}
 	span_set_text(span, TEXT_PATH, path);
 	span_set_text(span, TEXT_ROUTE, (struct slice){ text, route_of(path, text, sizeof(text)) });
@@ -90,7 +92,8 @@ static void begin_request(struct conn *c, unsigned dir, const struct message *m)
 	c->turned = false;
 	c->requested = true;
 	c->orphans = 0;
-	/* Whoever sends on only when all is answered has nothing unanswered now: those responses were lost. */
+	/* Whoever sends on only when all is answered has nothing unanswered now: those responses were lost.
+	 */
 	if (turned && !c->overlapped && !c->streams[!dir].open) {
 		if (c->lossy)
 			exchange_fail(c, NULL, c->streams[!dir].last_ns);
@@ -209,7 +212,8 @@ void exchange_lost(struct conn *c, unsigned dir)
 
 	c->lossy = true;
 	if (conn_flow(c, dir) == FLOW_REQUEST) {
-		/* Requests may be missing; unless their responses were seen already, those are still to come. */
+		/* Requests may be missing; unless their responses were seen already, those are still to come.
+		 */
 		if (c->pipelined && !c->orphans)
 			c->desynced = true;
 		return;

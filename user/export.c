@@ -13,9 +13,9 @@
 #include "base/queue.h"
 #include "stats.h"
 
-#define QUEUE_LEN 8192
-#define BATCH 512
-#define TICK_MS 50
+#define QUEUE_LEN       8192
+#define BATCH           512
+#define TICK_MS         50
 #define RETRIES_AT_STOP 20
 
 #define EXPORTER(symbol) extern const struct exporter symbol##_exporter;
@@ -129,7 +129,8 @@ int export_start(const struct config *config)
 			continue;
 		err = lane_start(&lanes[i], config);
 		if (err)
-			log_error("cannot start the exporter %s: %s", lanes[i].exporter->name, strerror(-err));
+			log_error("cannot start the exporter %s: %s", lanes[i].exporter->name,
+				  strerror(-err));
 	}
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return err;

@@ -31,4 +31,3 @@ struct exporter {
 	/* Flushes and frees self. */
 	void (*close)(void *self);
 };
-

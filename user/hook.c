@@ -94,7 +94,8 @@ static int select_programs(const struct btf *btf)
 	struct bpf_program *prog;
 	const char *point;
 
-	bpf_object__for_each_program(prog, skel->obj) {
+	bpf_object__for_each_program(prog, skel->obj)
+	{
 		const struct source *source = source_of(prog);
 
 		if (point_exists(btf, prog, &point))
@@ -114,7 +115,8 @@ static int load(void)
 	int err = spanhook__load(skel);
 
 	if (err == -EPERM || err == -EACCES) {
-		log_error("loading BPF programs is not permitted: run as root, or with CAP_BPF, CAP_PERFMON and "
+		log_error("loading BPF programs is not permitted: run as root, or with CAP_BPF, CAP_PERFMON "
+			  "and "
 			  "CAP_SYS_PTRACE");
 		return -EPERM;
 	}
@@ -255,22 +257,26 @@ int hook_check(FILE *out, bool json)
 	int err;
 
 	uname(&kernel);
-	fprintf(out, json ? "{\"kernel\":\"%s\",\"arch\":\"%s\",\"checks\":[" : "kernel %s on %s\n", kernel.release,
-		kernel.machine);
+	fprintf(out, json ? "{\"kernel\":\"%s\",\"arch\":\"%s\",\"checks\":[" : "kernel %s on %s\n",
+		kernel.release, kernel.machine);
 	libbpf_set_print(on_libbpf);
 	btf = btf__load_vmlinux_btf();
-	check_line(out, json, &first, "type information (BTF)", btf, btf ? "/sys/kernel/btf/vmlinux" :
-		   "absent: Spanhook cannot run without CONFIG_DEBUG_INFO_BTF");
+	check_line(out, json, &first, "type information (BTF)", btf,
+		   btf ? "/sys/kernel/btf/vmlinux"
+		       : "absent: Spanhook cannot run without CONFIG_DEBUG_INFO_BTF");
 	skel = btf ? spanhook__open() : NULL;
 	if (skel) {
-		bpf_object__for_each_program(prog, skel->obj) {
+		bpf_object__for_each_program(prog, skel->obj)
+		{
 			const struct source *source = source_of(prog);
 			const char *point;
 			bool ok = point_exists(btf, prog, &point);
 
 			complete &= ok;
-			check_line(out, json, &first, point, ok, ok ? (source ? source->help : "") :
-				   "absent: this kernel is too old (socket tracepoints came with Linux 6.3)");
+			check_line(out, json, &first, point, ok,
+				   ok ? (source ? source->help : "")
+				      : "absent: this kernel is too old (socket tracepoints came with Linux "
+					"6.3)");
 		}
 		hook_close();
 	}
@@ -278,7 +284,10 @@ int hook_check(FILE *out, bool json)
 	err = !btf || !complete ? -ENOTSUP : hook_open(&config);
 	hook_close();
 	check_line(out, json, &first, "load and attach", !err, !err ? "all programs" : strerror(-err));
-	fprintf(out, json ? "],\"variant\":\"%s\",\"ok\":%s}\n" : "hook variant: %s\n%s", err ? "none" : "tracepoint",
-		json ? (err ? "false" : "true") : err ? "Spanhook cannot run here.\n" : "Spanhook can run here.\n");
+	fprintf(out, json ? "],\"variant\":\"%s\",\"ok\":%s}\n" : "hook variant: %s\n%s",
+		err ? "none" : "tracepoint",
+		json  ? (err ? "false" : "true")
+		: err ? "Spanhook cannot run here.\n"
+		      : "Spanhook can run here.\n");
 	return err;
 }

@@ -34,5 +34,6 @@ int hook_start(void);
 /* Adds what the programs dropped since the last call to drops[]. */
 void hook_read_drops(void);
 
-/* Writes what this kernel offers and what is missing. Returns 0 when Spanhook can run, else -ENOTSUP or -EPERM. */
+/* Writes what this kernel offers and what is missing. Returns 0 when Spanhook can run, else -ENOTSUP or
+ * -EPERM. */
 int hook_check(FILE *out, bool json);

@@ -13,7 +13,7 @@
 #include "metric.h"
 
 #define CONNECTIONS_MAX 64
-#define TIMEOUT_S 10
+#define TIMEOUT_S       10
 
 static struct MHD_Daemon *daemon_;
 static _Atomic bool ready;
@@ -26,7 +26,8 @@ static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status
 
 	if (!response)
 		return MHD_NO;
-	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8");
+	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
+				"text/plain; version=0.0.4; charset=utf-8");
 	result = MHD_queue_response(connection, status, response);
 	MHD_destroy_response(response);
 	return result;
@@ -52,8 +53,9 @@ static enum MHD_Result answer_metrics(struct MHD_Connection *connection)
 	return answer_text(connection, MHD_HTTP_INTERNAL_SERVER_ERROR, "out of memory\n");
 }
 
-static enum MHD_Result handle(void *ctx, struct MHD_Connection *connection, const char *url, const char *method,
-			      const char *version, const char *upload, size_t *upload_len, void **state)
+static enum MHD_Result handle(void *ctx, struct MHD_Connection *connection, const char *url,
+			      const char *method, const char *version, const char *upload, size_t *upload_len,
+			      void **state)
 {
 	(void)ctx, (void)version, (void)upload, (void)upload_len, (void)state;
 	if (strcmp(method, "GET") && strcmp(method, "HEAD"))
@@ -61,8 +63,9 @@ static enum MHD_Result handle(void *ctx, struct MHD_Connection *connection, cons
 	if (strcmp(url, "/metrics") == 0)
 		return answer_metrics(connection);
 	if (strcmp(url, "/healthz") == 0)
-		return atomic_load(&ready) ? answer_text(connection, MHD_HTTP_OK, "ok\n")
-					   : answer_text(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "starting\n");
+		return atomic_load(&ready)
+			       ? answer_text(connection, MHD_HTTP_OK, "ok\n")
+			       : answer_text(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "starting\n");
 	if (strcmp(url, "/") == 0)
 		return answer_text(connection, MHD_HTTP_OK, "Spanhook: /metrics /healthz\n");
 	return answer_text(connection, MHD_HTTP_NOT_FOUND, "not found; there are /metrics and /healthz\n");
@@ -104,15 +107,16 @@ int http_start(const struct config *config)
 	unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD;
 
 	if (parse_listen(config->listen, &address)) {
-		log_error("--listen %s: not an address and port, such as 127.0.0.1:9090 or [::1]:9090", config->listen);
+		log_error("--listen %s: not an address and port, such as 127.0.0.1:9090 or [::1]:9090",
+			  config->listen);
 		return -EINVAL;
 	}
 	if (address.ss_family == AF_INET6)
 		flags |= MHD_USE_IPv6;
 	errno = 0;
 	daemon_ = MHD_start_daemon(flags, 0, NULL, NULL, handle, NULL, MHD_OPTION_SOCK_ADDR, &address,
-				   MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, TIMEOUT_S,
-				   MHD_OPTION_END);
+				   MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX,
+				   MHD_OPTION_CONNECTION_TIMEOUT, TIMEOUT_S, MHD_OPTION_END);
 	if (!daemon_) {
 		log_error("cannot listen on %s: %s; choose another with --listen", config->listen,
 			  errno ? strerror(errno) : "refused");

@@ -33,10 +33,13 @@ struct subcommand {
 };
 
 static const struct subcommand subcommands[] = {
-	{ "attach", COMMAND_ATTACH, attach, "[OPTIONS] (-p PID | --exe GLOB | --port N | -- COMMAND [ARG...])",
+	{ "attach", COMMAND_ATTACH, attach,
+	  "[OPTIONS] (-p PID | --exe GLOB | --port N | -- COMMAND [ARG...])",
 	  "show the requests of running processes, live",
-	  "Prints every request that the processes answer and every downstream call that they make, when it is\n"
-	  "finished, calls below the request that caused them; at the end, a table. The processes need no change,\n"
+	  "Prints every request that the processes answer and every downstream call that they make, when it "
+	  "is\n"
+	  "finished, calls below the request that caused them; at the end, a table. The processes need no "
+	  "change,\n"
 	  "no restart and do not notice. Ctrl-C, --duration or the end of the processes ends it.\n"
 	  "\n"
 	  "Examples:\n"
@@ -47,10 +50,12 @@ static const struct subcommand subcommands[] = {
 	  "  spanhook attach -- curl -s http://localhost  a program from its first instruction on\n"
 	  "  spanhook attach -p 4242 --output json | jq 'select(.status >= 500)'\n"
 	  "\n"
-	  "Exit code: 0 fine, 1 the system did not let us, 2 wrong usage or no such process; with a COMMAND, its own.\n" },
+	  "Exit code: 0 fine, 1 the system did not let us, 2 wrong usage or no such process; with a COMMAND, "
+	  "its own.\n" },
 	{ "agent", COMMAND_AGENT, agent, "[OPTIONS] (-p PID | --exe GLOB | --port N)...",
 	  "run in the background: metrics, logs",
-	  "Serves Prometheus metrics at http://127.0.0.1:9090/metrics and health at /healthz (200 once the hooks are\n"
+	  "Serves Prometheus metrics at http://127.0.0.1:9090/metrics and health at /healthz (200 once the "
+	  "hooks are\n"
 	  "attached, else 503), writes JSON logs when asked to, until SIGTERM or SIGINT.\n"
 	  "\n"
 	  "Examples:\n"
@@ -58,13 +63,15 @@ static const struct subcommand subcommands[] = {
 	  "  spanhook agent --port 8080 --port 8443 --log /var/log/spanhook.jsonl\n"
 	  "  spanhook agent --exe '/opt/shop/*' --listen 10.0.0.5:9090 --metrics semconv\n" },
 	{ "check", COMMAND_CHECK, check, "[OPTIONS]", "say what this kernel offers and what is missing",
-	  "Tries everything that tracing needs, without tracing anything. Exit code: 0 when Spanhook can run here.\n" },
+	  "Tries everything that tracing needs, without tracing anything. Exit code: 0 when Spanhook can run "
+	  "here.\n" },
 };
 #define SUBCOMMANDS_LEN (sizeof(subcommands) / sizeof(subcommands[0]))
 
 static void usage(FILE *out)
 {
-	fputs("Spanhook traces the requests of programs that nobody instrumented.\n\nUsage: spanhook COMMAND [OPTIONS]\n\n",
+	fputs("Spanhook traces the requests of programs that nobody instrumented.\n\nUsage: spanhook COMMAND "
+	      "[OPTIONS]\n\n",
 	      out);
 	for (size_t i = 0; i < SUBCOMMANDS_LEN; i++)
 		fprintf(out, "  %-8s %s\n", subcommands[i].name, subcommands[i].help);

@@ -15,8 +15,11 @@
 #include "version.h"
 
 /* OpenTelemetry's advice for durations in seconds, and decades for sizes in bytes. */
-static const double duration_bounds[] = { 0, .005, .01, .025, .05, .075, .1, .25, .5, .75, 1, 2.5, 5, 7.5, 10 };
-static const double size_bounds[] = { 0, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 65536, 1048576, 16777216 };
+static const double duration_bounds[] = {
+	0, .005, .01, .025, .05, .075, .1, .25, .5, .75, 1, 2.5, 5, 7.5, 10
+};
+static const double size_bounds[] = { 0,    32,   64,   128,   256,     512,     1024,
+				      2048, 4096, 8192, 65536, 1048576, 16777216 };
 #define BUCKETS_MAX 16 /* the last one is +Inf */
 
 enum { DURATION, REQUEST_SIZE, RESPONSE_SIZE, HISTOGRAMS };
@@ -29,7 +32,8 @@ struct histogram {
 enum label { SERVICE, METHOD, ROUTE, STATUS, ERROR, ADDRESS, TARGET, LABELS };
 #define LABEL_LEN 96
 
-/* One set of labels and all that is counted for it. Filled in before it is published, then only counted in. */
+/* One set of labels and all that is counted for it. Filled in before it is published, then only counted in.
+ */
 struct series {
 	enum span_kind kind;
 	uint16_t port;
@@ -78,7 +82,8 @@ void metrics_free(void)
 /* The methods of RFC 9110 and PATCH; others are _OTHER, as the semantic conventions ask. */
 static struct slice known_method(struct slice method)
 {
-	static const char *const known[] = { "GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "CONNECT", "TRACE" };
+	static const char *const known[] = { "GET",     "POST",  "PUT",     "DELETE", "HEAD",
+					     "OPTIONS", "PATCH", "CONNECT", "TRACE" };
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 		if (slice_eq(method, slice_of(known[i])))
@@ -117,8 +122,9 @@ static void key_of(const struct span *span, struct key *k)
 	k->labels[METHOD] = known_method(span_text(span, TEXT_METHOD));
 	k->labels[ROUTE] = span_text(span, TEXT_ROUTE);
 	k->labels[STATUS] = slice_of(k->status);
-	k->labels[ERROR] = span->error_type ? slice_of(span->error_type)
-			   : span_failed(span) ? slice_of(k->status) : SLICE("");
+	k->labels[ERROR] = span->error_type    ? slice_of(span->error_type)
+			   : span_failed(span) ? slice_of(k->status)
+					       : SLICE("");
 	k->labels[ADDRESS] = server ? SLICE("") : called_host(span);
 	target = server ? SLICE("") : span_text(span, TEXT_PEER_SERVICE);
 	k->labels[TARGET] = server || target.len ? target : k->labels[ADDRESS];
@@ -228,8 +234,10 @@ void metrics_add(const struct span *span)
 	if (span->kind == SPAN_INTERNAL)
 		return;
 	s = find(span);
-	observe(&s->histograms[DURATION], duration_bounds, COUNT(duration_bounds), (double)duration_ns / 1e9, duration_ns);
-	observe(&s->histograms[REQUEST_SIZE], size_bounds, COUNT(size_bounds), (double)span->request_len, span->request_len);
+	observe(&s->histograms[DURATION], duration_bounds, COUNT(duration_bounds), (double)duration_ns / 1e9,
+		duration_ns);
+	observe(&s->histograms[REQUEST_SIZE], size_bounds, COUNT(size_bounds), (double)span->request_len,
+		span->request_len);
 	observe(&s->histograms[RESPONSE_SIZE], size_bounds, COUNT(size_bounds), (double)span->response_len,
 		span->response_len);
 }
@@ -244,14 +252,21 @@ struct family {
 };
 
 static const struct family families[] = {
-	{ "http_server_request_duration_seconds", "Duration of served HTTP requests", SPAN_SERVER, false, DURATION, false },
-	{ "http_server_request_body_size_bytes", "Bodies of served requests", SPAN_SERVER, false, REQUEST_SIZE, false },
-	{ "http_server_response_body_size_bytes", "Bodies of responses", SPAN_SERVER, false, RESPONSE_SIZE, false },
-	{ "http_client_request_duration_seconds", "Duration of HTTP calls", SPAN_CLIENT, false, DURATION, false },
-	{ "http_client_request_body_size_bytes", "Bodies of sent requests", SPAN_CLIENT, false, REQUEST_SIZE, false },
-	{ "http_client_response_body_size_bytes", "Bodies of received responses", SPAN_CLIENT, false, RESPONSE_SIZE, false },
+	{ "http_server_request_duration_seconds", "Duration of served HTTP requests", SPAN_SERVER, false,
+	  DURATION, false },
+	{ "http_server_request_body_size_bytes", "Bodies of served requests", SPAN_SERVER, false,
+	  REQUEST_SIZE, false },
+	{ "http_server_response_body_size_bytes", "Bodies of responses", SPAN_SERVER, false, RESPONSE_SIZE,
+	  false },
+	{ "http_client_request_duration_seconds", "Duration of HTTP calls", SPAN_CLIENT, false, DURATION,
+	  false },
+	{ "http_client_request_body_size_bytes", "Bodies of sent requests", SPAN_CLIENT, false, REQUEST_SIZE,
+	  false },
+	{ "http_client_response_body_size_bytes", "Bodies of received responses", SPAN_CLIENT, false,
+	  RESPONSE_SIZE, false },
 	{ "http_requests_total", "Served HTTP requests", SPAN_SERVER, true, DURATION, true },
-	{ "http_request_duration_seconds", "Duration of served HTTP requests", SPAN_SERVER, true, DURATION, false },
+	{ "http_request_duration_seconds", "Duration of served HTTP requests", SPAN_SERVER, true, DURATION,
+	  false },
 	{ "external_api_calls_total", "HTTP calls of other services", SPAN_CLIENT, true, DURATION, true },
 };
 
@@ -264,7 +279,8 @@ static void write_semconv_labels(FILE *out, const struct series *s)
 	if (s->labels[ERROR][0])
 		fprintf(out, ",error_type=\"%s\"", s->labels[ERROR]);
 	if (s->kind == SPAN_CLIENT)
-		fprintf(out, ",server_address=\"%s\",target_service=\"%s\"", s->labels[ADDRESS], s->labels[TARGET]);
+		fprintf(out, ",server_address=\"%s\",target_service=\"%s\"", s->labels[ADDRESS],
+			s->labels[TARGET]);
 	fprintf(out, ",server_port=\"%u\"", s->port);
 }
 
@@ -329,7 +345,8 @@ static void write_families(FILE *out)
 
 		if (!(f->classic ? classic : semconv))
 			continue;
-		fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", f->name, f->help, f->name, f->counter ? "counter" : "histogram");
+		fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", f->name, f->help, f->name,
+			f->counter ? "counter" : "histogram");
 		for (uint32_t at = 0; at < len; at++)
 			if (series[at].kind == f->kind)
 				write_series(out, f, &series[at]);
@@ -347,29 +364,36 @@ static void write_own(FILE *out)
 		(unsigned long long)stat_get(STAT_##symbol));
 #include "stats.def"
 #undef STAT
-	fputs("# HELP spanhook_dropped_total What was lost, by stage and reason\n# TYPE spanhook_dropped_total counter\n", out);
+	fputs("# HELP spanhook_dropped_total What was lost, by stage and reason\n# TYPE "
+	      "spanhook_dropped_total counter\n",
+	      out);
 #define DROP(reason, stage, help)                                                                            \
-	fprintf(out, "spanhook_dropped_total{stage=\"%s\",reason=\"%s\"} %llu\n", #stage, #reason,               \
+	fprintf(out, "spanhook_dropped_total{stage=\"%s\",reason=\"%s\"} %llu\n", #stage, #reason,           \
 		(unsigned long long)drop_get(DROP_##reason));
 #include "../bpf/drops.def"
 #undef DROP
-	fprintf(out, "# HELP spanhook_metric_label_sets_overflow_total Spans counted under \"other\"\n"
-		     "# TYPE spanhook_metric_label_sets_overflow_total counter\n"
-		     "spanhook_metric_label_sets_overflow_total %llu\n",
+	fprintf(out,
+		"# HELP spanhook_metric_label_sets_overflow_total Spans counted under \"other\"\n"
+		"# TYPE spanhook_metric_label_sets_overflow_total counter\n"
+		"spanhook_metric_label_sets_overflow_total %llu\n",
 		(unsigned long long)atomic_load(&overflows));
 	if (statm && fscanf(statm, "%*u %lu", &pages) == 1)
-		fprintf(out, "# HELP process_resident_memory_bytes Resident memory\n"
-			     "# TYPE process_resident_memory_bytes gauge\nprocess_resident_memory_bytes %llu\n",
+		fprintf(out,
+			"# HELP process_resident_memory_bytes Resident memory\n"
+			"# TYPE process_resident_memory_bytes gauge\nprocess_resident_memory_bytes %llu\n",
 			(unsigned long long)pages * (unsigned long long)sysconf(_SC_PAGESIZE));
 	if (statm)
 		fclose(statm);
 	if (getrusage(RUSAGE_SELF, &usage) == 0)
-		fprintf(out, "# HELP process_cpu_seconds_total User and system CPU time\n"
-			     "# TYPE process_cpu_seconds_total counter\nprocess_cpu_seconds_total %.6f\n",
+		fprintf(out,
+			"# HELP process_cpu_seconds_total User and system CPU time\n"
+			"# TYPE process_cpu_seconds_total counter\nprocess_cpu_seconds_total %.6f\n",
 			(double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
 				(double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6);
-	fprintf(out, "# HELP spanhook_build_info Version\n# TYPE spanhook_build_info gauge\n"
-		     "spanhook_build_info{version=\"%s\"} 1\n", SPANHOOK_VERSION);
+	fprintf(out,
+		"# HELP spanhook_build_info Version\n# TYPE spanhook_build_info gauge\n"
+		"spanhook_build_info{version=\"%s\"} 1\n",
+		SPANHOOK_VERSION);
 }
 
 int metrics_write(FILE *out)

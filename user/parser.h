@@ -45,13 +45,13 @@ enum message_flag {
  * The slices point into the input of the parse() call that filled them in; absent ones are empty.
  */
 struct message {
-	unsigned flags;       /* enum message_flag */
-	uint64_t key;         /* pairs a response with its request; 0: in order */
-	uint64_t skip;        /* body bytes that follow the consumed ones and need not have been captured */
-	uint8_t hint;         /* of a request: handed to parse() of its response as input.hint */
-	int status;           /* of a response; 0: none */
-	struct slice method;  /* the request's operation, as it stood on the wire */
-	struct slice target;  /* the request's target, as it stood on the wire */
+	unsigned flags;      /* enum message_flag */
+	uint64_t key;        /* pairs a response with its request; 0: in order */
+	uint64_t skip;       /* body bytes that follow the consumed ones and need not have been captured */
+	uint8_t hint;        /* of a request: handed to parse() of its response as input.hint */
+	int status;          /* of a response; 0: none */
+	struct slice method; /* the request's operation, as it stood on the wire */
+	struct slice target; /* the request's target, as it stood on the wire */
 	struct slice host;
 	struct slice user_agent;
 	struct slice request_id;
@@ -62,7 +62,7 @@ struct message {
 struct parser_input {
 	struct slice bytes; /* starts where the last parse() of this flow stopped, its skip included */
 	bool cut;           /* the bytes after these were not captured: return what can be told now */
-	uint8_t hint;       /* for FLOW_RESPONSE: the hint of the request that is next to be answered; 0: none */
+	uint8_t hint; /* for FLOW_RESPONSE: the hint of the request that is next to be answered; 0: none */
 };
 
 struct parser {
@@ -86,7 +86,8 @@ struct parser {
 
 	/*
 	 * After a gap or -EPROTO: the offset of the first plausible start of a message in bytes, or
-	 * -ENOENT. Resets what state remembers of this flow's current message on success.
+	 * -ENOENT. Resets what state remembers of this flow's current message on success. parse()
+	 * does not refuse the same bytes from that offset on.
 	 */
 	ssize_t (*resync)(void *state, enum flow flow, struct slice bytes);
 

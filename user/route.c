@@ -1,16 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "route.h"
 
-#include <ctype.h>
-
 #define SEGMENTS_MAX 10 /* of a route; deeper paths end in "..." */
+
+/* ASCII only, whatever the locale. */
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static int hex_value(char c)
+{
+	c = ascii_lower(c);
+	return is_digit(c) ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static bool is_alnum(char c)
+{
+	return is_digit(c) || (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z');
+}
 
 static bool is_uuid(struct slice s)
 {
 	if (s.len != 36)
 		return false;
 	for (size_t i = 0; i < 36; i++)
-		if (i == 8 || i == 13 || i == 18 || i == 23 ? s.p[i] != '-' : !isxdigit((unsigned char)s.p[i]))
+		if (i == 8 || i == 13 || i == 18 || i == 23 ? s.p[i] != '-' : hex_value(s.p[i]) < 0)
 			return false;
 	return true;
 }
@@ -21,8 +36,8 @@ static bool is_id(struct slice s)
 	size_t digits = 0, hex = 0;
 
 	for (size_t i = 0; i < s.len; i++) {
-		digits += isdigit((unsigned char)s.p[i]) != 0;
-		hex += isxdigit((unsigned char)s.p[i]) || s.p[i] == '-';
+		digits += is_digit(s.p[i]);
+		hex += hex_value(s.p[i]) >= 0 || s.p[i] == '-';
 	}
 	if (s.len == 0 || digits == 0)
 		return false;
@@ -65,11 +80,6 @@ size_t route_of(struct slice path, char *buf, size_t size)
 	return at;
 }
 
-static int hex_value(char c)
-{
-	return isdigit((unsigned char)c) ? c - '0' : isxdigit((unsigned char)c) ? ascii_lower(c) - 'a' + 10 : -1;
-}
-
 /* The name without percent-encoding and with only its letters and digits, lower-case. */
 static size_t plain_name(struct slice name, char *buf, size_t size)
 {
@@ -78,11 +88,15 @@ static size_t plain_name(struct slice name, char *buf, size_t size)
 	for (size_t i = 0; i < name.len && n < size; i++) {
 		char c = name.p[i];
 
-		if (c == '%' && i + 2 < name.len && hex_value(name.p[i + 1]) >= 0 && hex_value(name.p[i + 2]) >= 0) {
-			c = (char)(hex_value(name.p[i + 1]) << 4 | hex_value(name.p[i + 2]));
-			i += 2;
+		if (c == '%' && i + 2 < name.len) {
+			int high = hex_value(name.p[i + 1]), low = hex_value(name.p[i + 2]);
+
+			if (high >= 0 && low >= 0) {
+				c = (char)(high * 16 + low);
+				i += 2;
+			}
 		}
-		if (isalnum((unsigned char)c))
+		if (is_alnum(c))
 			buf[n++] = ascii_lower(c);
 	}
 	return n;
@@ -90,8 +104,9 @@ static size_t plain_name(struct slice name, char *buf, size_t size)
 
 static bool is_secret(struct slice name)
 {
-	static const char *const words[] = { "token", "passw", "passwd", "secret", "signature", "apikey", "accesskey",
-					     "privatekey", "credential", "auth", "session", "jwt" };
+	static const char *const words[] = { "token",      "passw",  "passwd",    "secret",
+					     "signature",  "apikey", "accesskey", "privatekey",
+					     "credential", "auth",   "session",   "jwt" };
 	static const char *const whole[] = { "key", "sig", "pwd", "pass", "pin", "code", "sid" };
 	char plain[64];
 	size_t n = plain_name(name, plain, sizeof(plain));

@@ -23,10 +23,10 @@
 #include "summary.h"
 #include "target.h"
 
-#define BUSY_WAIT_MS 30   /* longer than the kernel's WAKE_IDLE_NS: what comes after it wakes us */
-#define TICK_NS 50000000ULL
+#define BUSY_WAIT_MS 30 /* longer than the kernel's WAKE_IDLE_NS: what comes after it wakes us */
+#define TICK_NS      50000000ULL
 #define IDLE_WAIT_MS 1000
-#define SECOND_NS 1000000000ULL
+#define SECOND_NS    1000000000ULL
 
 static volatile sig_atomic_t stopped;
 static bool attached; /* with attach: the summary is kept */
@@ -117,7 +117,8 @@ static int init(const struct config *config)
 
 	if ((err = random_init()) || (err = work_init(config->spans_max)) ||
 	    (err = links_init(config->spans_max)) || (err = targets_init(config, hook_remove)) ||
-	    (err = conns_init(config)) || (err = metrics_init(config)) || (attached && (err = summary_init())))
+	    (err = conns_init(config)) || (err = metrics_init(config)) ||
+	    (attached && (err = summary_init())))
 		log_error("cannot reserve memory: %s", strerror(-err));
 	return err;
 }
@@ -135,6 +136,9 @@ static void fini(void)
 
 static void finished(struct span *span)
 {
+	/* It ran before it was known that it matches nothing that was asked for. */
+	if (span->process && span->process->ignored)
+		return;
 	metrics_add(span);
 	if (attached)
 		summary_add(span);
@@ -165,8 +169,8 @@ static bool after_poll(uint64_t now)
 static void loop(const struct config *config, pid_t command, int *ret_status)
 {
 	uint64_t end_ns = config->duration_ns ? now_ns() + config->duration_ns : UINT64_MAX;
-	bool ends_with_targets = attached && (config->pids_len || command > 0) && !config->exes_len &&
-				 !config->ports_len;
+	bool ends_with_targets =
+		attached && (config->pids_len || command > 0) && !config->exes_len && !config->ports_len;
 	bool busy = true;
 
 	while (!stopped) {
@@ -174,9 +178,9 @@ static void loop(const struct config *config, pid_t command, int *ret_status)
 
 		if (export_broken() || now >= end_ns || (ends_with_targets && targets_alive() == 0 && !busy))
 			break;
-		ring_wait(busy ? BUSY_WAIT_MS
-			       : end_ns - now < IDLE_WAIT_MS * 1000000ULL ? (int)((end_ns - now) / 1000000) + 1
-									  : IDLE_WAIT_MS);
+		ring_wait(busy                                       ? BUSY_WAIT_MS
+			  : end_ns - now < IDLE_WAIT_MS * 1000000ULL ? (int)((end_ns - now) / 1000000) + 1
+								     : IDLE_WAIT_MS);
 		busy = ring_poll() > 0;
 		busy |= after_poll(now_ns());
 		if (command > 0 && waitpid(command, ret_status, WNOHANG) == command)
@@ -253,7 +257,7 @@ int run(const struct config *config, bool attach)
 	err = add_targets(config, command);
 	if (err)
 		return err == -ESRCH ? EXIT_USAGE : EXIT_FAILED;
-	if ((err = export_start(config)))
+	if (export_start(config))
 		return EXIT_FAILED;
 	if ((err = hook_start())) {
 		log_error("cannot list open sockets: %s", strerror(-err));

@@ -4,8 +4,8 @@
 #include <stdio.h>
 
 static const uint16_t text_max[SPAN_TEXTS] = {
-	[TEXT_METHOD] = 32,	 [TEXT_PATH] = 512,	   [TEXT_QUERY] = 256,	      [TEXT_ROUTE] = 256,
-	[TEXT_HOST] = 128,	 [TEXT_USER_AGENT] = 128,  [TEXT_REQUEST_ID] = 64,    [TEXT_TRACESTATE] = 128,
+	[TEXT_METHOD] = 32,       [TEXT_PATH] = 512,        [TEXT_QUERY] = 256,     [TEXT_ROUTE] = 256,
+	[TEXT_HOST] = 128,        [TEXT_USER_AGENT] = 128,  [TEXT_REQUEST_ID] = 64, [TEXT_TRACESTATE] = 128,
 	[TEXT_PEER_SERVICE] = 64, [TEXT_SOCKET_PATH] = 108,
 };
 
@@ -54,8 +54,8 @@ const char *span_name(const struct span *span, char *buf, size_t size)
 	if (!method.len)
 		snprintf(buf, size, "connect");
 	else
-		snprintf(buf, size, "%.*s%s%.*s", (int)method.len, method.p, route.len ? " " : "", (int)route.len,
-			 route.p);
+		snprintf(buf, size, "%.*s%s%.*s", (int)method.len, method.p, route.len ? " " : "",
+			 (int)route.len, route.p);
 	return buf;
 }
 

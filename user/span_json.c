@@ -56,9 +56,13 @@ size_t span_json(const struct span *span, char *buf, size_t size)
 	span_name(span, name, sizeof(name));
 	json_begin(&j, buf, size);
 	json_string(&j, "timestamp", slice_of(time_text(span->end_ns, text, sizeof(text))));
-	json_string(&j, "level", slice_of(span_failed(span) ? "error" : span->status >= 400 ? "warn" : "info"));
-	snprintf(text, sizeof(text), "%.400s %d%s%s in %.3f ms", name, span->status, span->error_type ? " " : "",
-		 span->error_type ? span->error_type : "", (double)(span->end_ns - span->start_ns) / 1e6);
+	json_string(&j, "level",
+		    slice_of(span_failed(span)     ? "error"
+			     : span->status >= 400 ? "warn"
+						   : "info"));
+	snprintf(text, sizeof(text), "%.400s %d%s%s in %.3f ms", name, span->status,
+		 span->error_type ? " " : "", span->error_type ? span->error_type : "",
+		 (double)(span->end_ns - span->start_ns) / 1e6);
 	json_string(&j, "message", slice_of(text));
 	if (span->process) {
 		json_string(&j, "service", slice_of(span->process->service));

@@ -7,7 +7,8 @@
 
 #define SPAN_JSON_MAX 8192
 
-/* The span as one JSON line, newline included, in at most size bytes (SPAN_JSON_MAX holds any). Returns its length. */
+/* The span as one JSON line, newline included, in at most size bytes (SPAN_JSON_MAX holds any). Returns its
+ * length. */
 size_t span_json(const struct span *span, char *buf, size_t size);
 
 /* "127.0.0.1:80", "[::1]:80", "unix:/path"; empty when not known. Returns buf. */

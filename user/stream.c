@@ -242,8 +242,8 @@ void stream_gap(struct conn *c, unsigned dir, uint32_t n, uint64_t now_ns)
 	hole(c, dir, n, now_ns);
 }
 
-void stream_data(struct conn *c, unsigned dir, uint32_t pos, uint32_t len, struct slice head, struct slice tail,
-		 uint64_t now_ns)
+void stream_data(struct conn *c, unsigned dir, uint32_t pos, uint32_t len, struct slice head,
+		 struct slice tail, uint64_t now_ns)
 {
 	struct stream *s = &c->streams[dir];
 	size_t hidden = len - head.len - tail.len;

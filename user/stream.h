@@ -12,8 +12,8 @@ void streams_fini(void);
  * len bytes from position pos moved at time now_ns: the first ones are head, the last ones tail, what
  * lies between was not captured. The protocol must be known.
  */
-void stream_data(struct conn *c, unsigned dir, uint32_t pos, uint32_t len, struct slice head, struct slice tail,
-		 uint64_t now_ns);
+void stream_data(struct conn *c, unsigned dir, uint32_t pos, uint32_t len, struct slice head,
+		 struct slice tail, uint64_t now_ns);
 
 /* n bytes that should have come did not: an event was lost. */
 void stream_gap(struct conn *c, unsigned dir, uint32_t n, uint64_t now_ns);

@@ -9,8 +9,8 @@
 
 #define ROWS_MAX 512 /* the last one takes what is beyond */
 #define NAME_LEN 200
-#define SUB 16 /* slots for each power of two: quantiles are right to 1/16 */
-#define SLOTS (64 * SUB)
+#define SUB      16 /* slots for each power of two: quantiles are right to 1/16 */
+#define SLOTS    (64 * SUB)
 
 struct row {
 	enum span_kind kind;
@@ -116,14 +116,16 @@ static void write_rows(FILE *out, enum span_kind kind, const char *title, double
 		if (row->kind != kind)
 			continue;
 		if (first)
-			fprintf(out, "\n%s%-44s %8s %9s %7s %10s %10s %10s %10s%s\n", color ? "\033[1m" : "", title, "count",
-				"rate/s", "errors", "p50 ms", "p90 ms", "p99 ms", "max ms", color ? "\033[0m" : "");
+			fprintf(out, "\n%s%-44s %8s %9s %7s %10s %10s %10s %10s%s\n", color ? "\033[1m" : "",
+				title, "count", "rate/s", "errors", "p50 ms", "p90 ms", "p99 ms", "max ms",
+				color ? "\033[0m" : "");
 		first = false;
 		fprintf(out, "%-44.44s %8llu %9.1f %s%7llu%s %10.3f %10.3f %10.3f %10.3f\n", row->name,
 			(unsigned long long)row->count, (double)row->count / seconds,
 			color && row->errors ? "\033[31m" : "", (unsigned long long)row->errors,
 			color && row->errors ? "\033[0m" : "", (double)quantile_ns(row, .5) / 1e6,
-			(double)quantile_ns(row, .9) / 1e6, (double)quantile_ns(row, .99) / 1e6, (double)row->max_ns / 1e6);
+			(double)quantile_ns(row, .9) / 1e6, (double)quantile_ns(row, .99) / 1e6,
+			(double)row->max_ns / 1e6);
 	}
 }
 

@@ -110,12 +110,21 @@ static bool matches(const char *path)
 	return false;
 }
 
+static void copy_text(char *to, size_t size, const char *from)
+{
+	size_t len = strnlen(from, size - 1);
+
+	memcpy(to, from, len);
+	to[len] = '\0';
+}
+
 static void set_names(struct process *p, const struct event_process *e)
 {
 	const char *path = (const char *)e->path, *base = strrchr(path, '/');
 
-	snprintf(p->command, sizeof(p->command), "%.15s", (const char *)e->command);
-	snprintf(p->service, sizeof(p->service), "%.63s", path[0] ? (base ? base + 1 : path) : p->command);
+	copy_text(p->command, sizeof(p->command), (const char *)e->command);
+	copy_text(p->path, sizeof(p->path), path);
+	copy_text(p->service, sizeof(p->service), path[0] ? (base ? base + 1 : path) : p->command);
 }
 
 /* A new program in a known process is a new service; spans of the old one keep their names. */
@@ -130,8 +139,9 @@ static void executed(const struct event_process *e)
 	if (!p)
 		return;
 	set_names(p, e);
-	/* The path is as the caller named it, and a script's is not its interpreter's: /proc decides. */
-	p->undecided = !known && !matches((const char *)e->path);
+	/* The path is as the caller named it, and a script's is not its interpreter's: /proc decides, if it
+	 * can. */
+	p->undecided = !known;
 }
 
 static void forked(const struct event_process *e)
@@ -214,8 +224,10 @@ static void read_service(struct process *p, const char *exe)
 	const char *base = strrchr(exe, '/');
 
 	for (ssize_t at = 0; at < n; at += (ssize_t)strlen(environ_text + at) + 1)
-		if (strncmp(environ_text + at, key, sizeof(key) - 1) == 0 && environ_text[at + sizeof(key) - 1]) {
-			snprintf(p->service, sizeof(p->service), "%.63s", environ_text + at + sizeof(key) - 1);
+		if (strncmp(environ_text + at, key, sizeof(key) - 1) == 0 &&
+		    environ_text[at + sizeof(key) - 1]) {
+			snprintf(p->service, sizeof(p->service), "%.63s",
+				 environ_text + at + sizeof(key) - 1);
 			return;
 		}
 	if (exe[0])
@@ -239,7 +251,7 @@ static void resolve(struct process *p)
 	}
 	if (!p->service[0])
 		snprintf(p->service, sizeof(p->service), "%s", p->command[0] ? p->command : "unknown");
-	if (p->undecided && !matches(exe) && !p->exited) {
+	if (p->undecided && !p->exited && !matches(exe[0] ? exe : p->path)) {
 		p->ignored = true;
 		reject(p->pid);
 		process_ref(p);
@@ -307,7 +319,8 @@ static int thread_children(uint32_t pid, const char *tid, int (*add)(uint32_t pi
 	list = strdup(text);
 	if (!list)
 		return -ENOMEM;
-	for (word = strtok_r(list, " ", &save); word && (!err || err == -ESRCH); word = strtok_r(NULL, " ", &save))
+	for (word = strtok_r(list, " ", &save); word && (!err || err == -ESRCH);
+	     word = strtok_r(NULL, " ", &save))
 		err = add((uint32_t)atoi(word));
 	free(list);
 	return err == -ESRCH ? 0 : err;
@@ -346,7 +359,8 @@ int targets_scan(int (*add)(uint32_t pid))
 	while (err == 0 && (entry = readdir(proc))) {
 		uint32_t pid = isdigit((unsigned char)entry->d_name[0]) ? (uint32_t)atoi(entry->d_name) : 0;
 
-		if (pid == 0 || pid == (uint32_t)getpid() || read_exe(pid, exe, sizeof(exe)) < 0 || !matches(exe))
+		if (pid == 0 || pid == (uint32_t)getpid() || read_exe(pid, exe, sizeof(exe)) < 0 ||
+		    !matches(exe))
 			continue;
 		err = add(pid);
 		found += err == 0;

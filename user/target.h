@@ -13,11 +13,12 @@ struct process {
 	uint32_t pid;
 	uint32_t refs;
 	bool exited;
-	bool undecided;   /* executed while --exe is watched: whether it matches is not known yet */
-	bool ignored;     /* ... and it does not */
-	bool resolved;    /* command and service were read */
+	bool undecided;             /* executed while --exe is watched: whether it matches is not known yet */
+	bool ignored;               /* ... and it does not */
+	bool resolved;              /* command and service were read */
 	struct process *unresolved; /* next to be read */
-	char command[16]; /* /proc/PID/comm */
+	char path[PROCESS_PATH_LEN]; /* as it was executed; empty when that was not seen */
+	char command[16];            /* /proc/PID/comm */
 	char service[64]; /* OTEL_SERVICE_NAME of its environment, else its executable's base name */
 };
 
@@ -46,7 +47,8 @@ int targets_scan(int (*add)(uint32_t pid));
  */
 int target_children(uint32_t pid, int (*add)(uint32_t pid));
 
-/* The process, made known when an event is the first to speak of it; NULL: not traced, or no room. Hot path. */
+/* The process, made known when an event is the first to speak of it; NULL: not traced, or no room. Hot path.
+ */
 struct process *target_find(uint32_t pid);
 
 /* Follows fork, exec and exit. Hot path. */

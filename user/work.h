@@ -22,20 +22,20 @@ struct work {
 	bool oneway;
 
 	/* link: */
-	struct work *parent;     /* referenced; NULL: none known */
+	struct work *parent;                /* referenced; NULL: none known */
 	const struct process *peer_process; /* referenced: who is at the other end */
-	struct thread *thread;   /* whose open request this is */
+	struct thread *thread;              /* whose open request this is */
 	struct work *thread_next, *thread_prev;
 	struct work *waiters, **waiters_end; /* finished, but their trace id hangs on this one */
-	struct work *next;       /* in one list at a time: waiters or done; returned to the pool */
+	struct work *next; /* in one list at a time: waiters or done; returned to the pool */
 	struct work *unsettled_next, *unsettled_prev;
 	uint64_t settle_by_ns;
-	bool settled;            /* trace_id and parent are final */
+	bool settled; /* trace_id and parent are final */
 	bool unsettled_listed;
 	bool finished;
-	bool joined;             /* of a server: the client's work at the other end is known */
-	bool has_header;         /* traceparent came with the request */
-	bool forwarded;          /* a client's header is the one its process had received */
+	bool joined;     /* of a server: the client's work at the other end is known */
+	bool has_header; /* traceparent came with the request */
+	bool forwarded;  /* a client's header is the one its process had received */
 	uint8_t header_trace_id[16];
 	uint8_t header_span_id[8];
 };

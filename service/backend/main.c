@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "json.h"
 #include "options.h"
-#include "stamp.h"
 #include "role.h"
+#include "stamp.h"
 #include "trouble.h"
 
 #include <errno.h>

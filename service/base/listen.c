@@ -20,7 +20,7 @@ static int bind_and_listen(int fd, const struct addrinfo *where)
 
 static void print_endpoint(int fd, char ret[static ENDPOINT_LEN])
 {
-	struct sockaddr_storage local;
+	struct sockaddr_storage local = { 0 };
 	socklen_t len = sizeof(local);
 	char host[48] = "", port[6] = "";
 

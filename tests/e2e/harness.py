@@ -94,8 +94,8 @@ class Program:
 class Spanhook(Program):
     """build/spanhook at work."""
 
-    def __init__(self, folder, *argv, **kw):
-        super().__init__(folder, "spanhook", [BINARY, *map(str, argv)], **kw)
+    def __init__(self, folder, *argv, binary=BINARY, **kw):
+        super().__init__(folder, "spanhook", [binary, *map(str, argv)], **kw)
         self.offset, self.parsed = 0, []
         self.lines_path = self.out_path
 

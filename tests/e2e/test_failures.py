@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from harness import CLOSE, RESET, C, Forked, Gate, Program, S, connect, free_port, listen, request, response, wait_until
+from harness import CLOSE, RESET, C, Forked, Gate, S, connect, free_port, listen, request, response, wait_until
 from servers import need
 
 # name → script, the client span's error, the server span's (None: no error, ANY: some error)

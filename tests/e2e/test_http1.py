@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from harness import CLOSE, HALF_CLOSE, C, S, receive_exactly, request, response, send_bytewise
+from harness import CLOSE, HALF_CLOSE, C, S, request, response, send_bytewise
 
 TOKEN = b"!#$%&'*+-.^_`|~09az"
 CHUNKED = b"Transfer-Encoding: chunked"
@@ -221,7 +221,7 @@ SCRIPTS = {
             C(request(target=b"/next")),
             S(response(200)),
         ],
-        [span("POST", "/early", 413, response_bytes=8, request_bytes=50), span("GET", "/next", 200)],
+        [span("POST", "/early", 413, 100, 8), span("GET", "/next", 200)],
     ),
 }  # fmt: skip
 

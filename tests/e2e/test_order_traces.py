@@ -3,13 +3,12 @@
 
 import collections
 import json
-import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from harness import C, S, free_port, http_get, request, response
+from harness import free_port
 from test_order_service import ORDER, backend, call, fake, order_service, with_item, write  # fixtures among them
 
 CALLS = ["GET /users/{id}", "POST /products/batch", "POST /inventory/reserve"]
@@ -124,9 +123,13 @@ def test_orders_at_the_same_time(order_service, backend, attach, folder, mode):
     orders = {s["span_id"]: s for s in spans if s["kind"] == "server" and s["pid"] == service.pid}
     calls = [s for s in spans if s["kind"] == "client"]
     assert (len(orders), len(calls)) == (n, 3 * n)
-    for s in calls:
+    # A thread of a pool that has begun to read another request meanwhile proves nothing, and that is what it says.
+    proven = [s for s in calls if s["evidence"] == "thread"]
+    assert len(proven) == 3 * n or mode[1] == "thread-pool" and len(proven) > n
+    for s in proven:
         assert s["trace_id"] == orders[s["parent_span_id"]]["trace_id"]
-    for s in spans:
+    assert all("parent_span_id" not in s for s in calls if s not in proven)
+    for s in proven:
         if s["path"].startswith("/users/"):
             assert s["trace_id"] == f"{int(s['path'][7:]):032x}"
 

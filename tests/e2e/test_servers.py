@@ -10,7 +10,7 @@ import pytest
 
 import servers
 from harness import Program, Spanhook, request, wait_until
-from servers import FILES, SIZES, STATUSES, need
+from servers import SIZES, STATUSES, need
 
 
 def tally(entries, *keys):

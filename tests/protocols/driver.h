@@ -38,7 +38,7 @@ struct seen {
 	uint64_t body_len;
 	bool closed; /* ended by the sender's close */
 	bool lost;   /* its framing was lost */
-	bool open;   /* did not end */
+	bool open;   /* did not end, or does not look like it */
 	struct slice head;
 };
 
@@ -447,13 +447,10 @@ static inline void driver_event_end(struct driver *d, enum flow flow, struct sli
 {
 	struct driven *stream = &d->streams[flow];
 
-	if (!stream->lost || tail.len == 0 || !d->parser || !d->parser->ends)
+	if (!d->parser || !stream->lost || !stream->current)
 		return;
 	driver_append(d, flow, tail.p, tail.len);
-	if (d->parser->ends(d->state, flow, driver_waiting(d, flow))) {
-		stream->lost = false;
-		driver_finish(d, flow);
-	}
+	stream->current->open = !d->parser->ends || !d->parser->ends(d->state, flow, driver_waiting(d, flow));
 	stream->len = 0;
 }
 
@@ -470,9 +467,17 @@ static inline void driver_close(struct driver *d, enum flow flow)
 /* How bytes arrive. Never in pieces once a direction is lost: then events are looked at, not bytes. */
 struct arrival {
 	bool bytes; /* one by one */
-	size_t op;  /* or this one in two, `at` bytes first; 0: none is split */
+	size_t op;  /* or this operation in two, `at` bytes first; 0: none */
 	size_t at;
 };
+
+/* How many of the `left` bytes of an operation come next, when `at` have come. */
+static inline size_t arrival_next(const struct arrival *arrival, size_t op, size_t at, size_t left)
+{
+	if (arrival->bytes)
+		return 1;
+	return arrival->op == op && at == 0 && arrival->at > 0 && arrival->at < left ? arrival->at : left;
+}
 
 static inline void driver_run(struct driver *d, const struct parser *parser, const struct script *script,
 			      struct arrival arrival)
@@ -480,16 +485,14 @@ static inline void driver_run(struct driver *d, const struct parser *parser, con
 	driver_start(d, parser);
 	for (size_t i = 0; i < script->ops_len; i++) {
 		const struct op *op = &script->ops[i];
-		struct slice tail = { 0 };
+		struct slice tail = SLICE("");
 
 		switch (op->kind) {
 		case OP_BYTES:
 			for (size_t at = 0, n; at < op->len; at += n) {
 				n = op->len - at;
-				if (!d->streams[op->flow].lost && arrival.bytes)
-					n = 1;
-				else if (!d->streams[op->flow].lost && arrival.op == i && at < arrival.at)
-					n = arrival.at;
+				if (!d->streams[op->flow].lost)
+					n = arrival_next(&arrival, i, at, n);
 				driver_bytes(d, op->flow, op->p + at, n);
 			}
 			tail = (struct slice){ op->p, op->len };

@@ -93,6 +93,7 @@ static inline bool script_line(struct script *script, struct slice line, bool *f
 	struct op op = { .flow = line.p[0] == '>' ? FLOW_REQUEST : FLOW_RESPONSE };
 	struct op *last = script->ops_len > 0 ? &script->ops[script->ops_len - 1] : NULL;
 	struct slice rest = slice_from(line, 3);
+	size_t bytes_len = script->bytes_len;
 	bool ok;
 
 	if (line.len < 2 || (line.p[0] != '>' && line.p[0] != '<'))
@@ -126,8 +127,10 @@ static inline bool script_line(struct script *script, struct slice line, bool *f
 	default:
 		ok = false;
 	}
-	if (!ok)
+	if (!ok) {
+		script->bytes_len = bytes_len;
 		return false;
+	}
 
 	if (last && last->flow == op.flow && !*fresh) {
 		if (last->kind == OP_BYTES && op.kind == OP_BYTES) {

@@ -22,14 +22,18 @@ static bool put(struct json *j, const char *p, size_t len)
 
 static bool put_name(struct json *j, const char *name)
 {
-	return (j->len == 1 || put(j, ",", 1)) && put(j, "\"", 1) && put(j, name, strlen(name)) && put(j, "\":", 2);
+	return (j->len == 1 || put(j, ",", 1)) && put(j, "\"", 1) && put(j, name, strlen(name)) &&
+	       put(j, "\":", 2);
 }
 
 /* Length of the valid UTF-8 sequence at p (RFC 3629), 0 when there is none. */
 static size_t utf8_len(const unsigned char *p, size_t len)
 {
-	size_t n = p[0] < 0x80 ? 1 : p[0] >= 0xc2 && p[0] < 0xe0 ? 2 : (p[0] & 0xf0) == 0xe0 ? 3 :
-		   p[0] >= 0xf0 && p[0] < 0xf5 ? 4 : 0;
+	size_t n = p[0] < 0x80                   ? 1
+		   : p[0] >= 0xc2 && p[0] < 0xe0 ? 2
+		   : (p[0] & 0xf0) == 0xe0       ? 3
+		   : p[0] >= 0xf0 && p[0] < 0xf5 ? 4
+						 : 0;
 
 	if (n == 0 || n > len)
 		return 0;

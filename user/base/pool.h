@@ -6,8 +6,8 @@
  */
 #pragma once
 
-#include <stdint.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct pool {
 	char *memory;
@@ -15,7 +15,7 @@ struct pool {
 	uint32_t capacity;
 	uint32_t touched; /* objects that were ever handed out */
 	uint32_t used;
-	void *free;       /* list through the first bytes of returned objects */
+	void *free; /* list through the first bytes of returned objects */
 };
 
 /* Reserves room for capacity objects of object_size bytes. Returns 0 or -ENOMEM. */

@@ -31,12 +31,13 @@ static struct queue_cell *claim(struct queue *q, _Atomic size_t *at, size_t ahea
 
 	for (;;) {
 		struct queue_cell *cell = &q->cells[pos & q->mask];
-		intptr_t diff = (intptr_t)(atomic_load_explicit(&cell->turn, memory_order_acquire) - (pos + ahead));
+		intptr_t diff =
+			(intptr_t)(atomic_load_explicit(&cell->turn, memory_order_acquire) - (pos + ahead));
 
 		if (diff < 0)
 			return NULL;
-		if (diff == 0 && atomic_compare_exchange_weak_explicit(at, &pos, pos + 1, memory_order_relaxed,
-								       memory_order_relaxed)) {
+		if (diff == 0 && atomic_compare_exchange_weak_explicit(
+					 at, &pos, pos + 1, memory_order_relaxed, memory_order_relaxed)) {
 			*ret_at = pos;
 			return cell;
 		}

@@ -46,8 +46,7 @@ static inline bool slice_starts(struct slice s, struct slice prefix)
 
 static inline bool slice_ends(struct slice s, struct slice suffix)
 {
-	return s.len >= suffix.len &&
-	       memcmp(s.p + s.len - suffix.len, suffix.p, suffix.len) == 0;
+	return s.len >= suffix.len && memcmp(s.p + s.len - suffix.len, suffix.p, suffix.len) == 0;
 }
 
 /* The part of s from byte `from` on; empty when from is past the end. */

@@ -70,7 +70,8 @@ void table_remove(struct table *table, uint64_t key, const void *value)
 {
 	uint32_t hole = home(table, key), i;
 
-	while (table->slots[hole].value && !(table->slots[hole].key == key && table->slots[hole].value == value))
+	while (table->slots[hole].value &&
+	       !(table->slots[hole].key == key && table->slots[hole].value == value))
 		hole = (hole + 1) & table->mask;
 	if (!table->slots[hole].value)
 		return;

@@ -10,8 +10,8 @@
 #include "exporter.h"
 #include "span_json.h"
 
-#define HELD_MAX 4096
-#define HOLD_NS 2000000000ULL /* a parent that has not ended by then is not waited for */
+#define HELD_MAX  4096
+#define HOLD_NS   2000000000ULL /* a parent that has not ended by then is not waited for */
 #define DEPTH_MAX 16
 
 struct held {
@@ -76,9 +76,12 @@ static void put_text(struct slice s, int width)
 }
 
 /* Children start where their line in the tree starts, so the columns after the path stay aligned. */
-static void print_line(struct console *c, const struct span *span, const char *branch, int indent, const char *note)
+static void print_line(struct console *c, const struct span *span, const char *branch, int indent,
+		       const char *note)
 {
-	const char *status_color = span_failed(span) ? "\033[31m" : span->status >= 400 ? "\033[33m" : "\033[32m";
+	const char *status_color = span_failed(span)     ? "\033[31m"
+				   : span->status >= 400 ? "\033[33m"
+							 : "\033[32m";
 	struct slice method = span_text(span, TEXT_METHOD), path = span_text(span, TEXT_PATH),
 		     service = span_text(span, TEXT_PEER_SERVICE);
 	char time[64], peer[160], in[32], out[32], status[16];
@@ -127,8 +130,8 @@ static struct span *take_child(struct console *c, const struct span *parent)
 	return child;
 }
 
-static void print_tree(struct console *c, struct span *span, const char *prefix, const char *branch, int depth,
-		       const char *note)
+static void print_tree(struct console *c, struct span *span, const char *prefix, const char *branch,
+		       int depth, const char *note)
 {
 	struct span *child, *next;
 	char below[4 * DEPTH_MAX + 1], line[4 * DEPTH_MAX + 16];
@@ -186,8 +189,7 @@ static int send_spans(void *self, struct span *const *spans, size_t n)
 		else if (span->parent_local)
 			hold(c, span, now_ns);
 		else
-			print_tree(c, span, "", "", 0,
-				   span->kind == SPAN_CLIENT ? "  (parent unknown)" : "");
+			print_tree(c, span, "", "", 0, span->kind == SPAN_CLIENT ? "  (parent unknown)" : "");
 	}
 	release_late(c, now_ns > HOLD_NS ? now_ns - HOLD_NS : 0);
 	c->broken = fflush(stdout) != 0;

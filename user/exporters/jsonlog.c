@@ -33,8 +33,9 @@ static int open_log(const struct config *config, void **ret_self)
 	if (!log)
 		return -ENOMEM;
 	log->path = config->log_path;
-	log->fd = strcmp(log->path, "-") == 0 ? dup(STDOUT_FILENO)
-					      : open(log->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+	log->fd = strcmp(log->path, "-") == 0
+			  ? dup(STDOUT_FILENO)
+			  : open(log->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
 	if (log->fd < 0) {
 		int err = -errno;
 
@@ -67,7 +68,8 @@ static int flush(struct jsonlog *log)
 	if (err && at && before.st_size >= 0 && S_ISREG(before.st_mode) && ftruncate(log->fd, before.st_size))
 		log_warn("the log %s has a line that is not complete", log->path);
 	if (err && !log->failing)
-		log_error("cannot write to the log %s: %s; spans are lost until this is over", log->path, strerror(-err));
+		log_error("cannot write to the log %s: %s; spans are lost until this is over", log->path,
+			  strerror(-err));
 	if (!err && log->failing)
 		log_info("the log %s can be written again", log->path);
 	log->failing = err;

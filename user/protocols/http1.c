@@ -643,16 +643,11 @@ static ssize_t http1_resync(void *state, enum flow flow, struct slice bytes)
 
 static bool http1_ends(void *state, enum flow flow, struct slice tail)
 {
-	struct stream *stream = &((struct http1 *)state)->streams[flow];
-	bool ends = false;
+	const struct stream *stream = &((struct http1 *)state)->streams[flow];
 
 	if (stream->phase == PHASE_CHUNK || stream->phase == PHASE_CHUNK_END)
-		ends = slice_ends(tail, SLICE("\r\n0\r\n\r\n")) || slice_eq(tail, SLICE("0\r\n\r\n"));
-	else if (stream->phase == PHASE_CUT)
-		ends = stream->bodyless && slice_ends(tail, SLICE("\r\n\r\n"));
-	if (ends)
-		*stream = (struct stream){ 0 };
-	return ends;
+		return slice_ends(tail, SLICE("\r\n0\r\n\r\n")) || slice_eq(tail, SLICE("0\r\n\r\n"));
+	return stream->phase == PHASE_CUT && stream->bodyless && slice_ends(tail, SLICE("\r\n\r\n"));
 }
 
 const struct parser http1_parser = {
