@@ -107,6 +107,7 @@ struct sock {
 	u16 sk_protocol;
 	u8 sk_shutdown;
 	int sk_err;
+	u32 sk_max_ack_backlog;
 };
 
 struct tcp_sock {

@@ -31,6 +31,7 @@ enum event_flag {
 	EVENT_NO_PAYLOAD = 1 << 1, /* data: its bytes could not be located or read */
 	EVENT_FRESH = 1 << 2,      /* conn: seen from its first byte on, in both directions */
 	EVENT_CLIENT = 1 << 3,     /* conn: this side connected */
+	EVENT_ACCEPTED = 1 << 4,   /* conn: the peer connected */
 };
 
 struct event {
@@ -122,6 +123,7 @@ struct target {
 /* Set by the agent before the programs are loaded, read-only from then on. */
 struct settings {
 	event_u32 capture_len; /* captured after a change of direction, at most CAPTURE_MAX */
+	event_u32 self_pid;    /* the agent, which is never traced */
 	event_u32 wake_len;    /* waiting bytes that wake the agent */
 	event_u8 watch_exec;   /* every executed program becomes a target until the agent says otherwise */
 	event_u8 watch_ports;  /* who listens on a port of the map `ports` becomes a target */

@@ -110,6 +110,17 @@ static __always_inline void fill_path(struct event_conn *e, struct sock *sk, str
 	e->path_len = len;
 }
 
+/*
+ * Did this end accept the connection? A TCP socket that was accepted is a clone of its listener and keeps its
+ * backlog (sk_clone_lock(), net/core/sock.c); one that connected never had any. A unix one keeps its name.
+ */
+static __always_inline bool is_accepted(struct sock *sk)
+{
+	if (sk->__sk_common.skc_family == AF_UNIX)
+		return BPF_CORE_READ((struct unix_sock *)sk, addr);
+	return sk->sk_max_ack_backlog;
+}
+
 /* Tells the agent a socket's addresses and positions. owner: process and thread id, as the kernel packs them.
  */
 static __always_inline void announce(struct sock *sk, struct sock_state *s, __u64 owner, __u32 tx_pos,
@@ -121,6 +132,8 @@ static __always_inline void announce(struct sock *sk, struct sock_state *s, __u6
 	e.h.pid = owner >> 32;
 	e.h.tid = (__u32)owner;
 	e.family = sk->__sk_common.skc_family;
+	if (is_accepted(sk))
+		e.h.flags |= EVENT_ACCEPTED;
 	e.netns = sk->__sk_common.skc_net.net->ns.inum;
 	e.tx_pos = tx_pos;
 	e.rx_pos = rx_pos;
@@ -245,7 +258,8 @@ static __always_inline void select_listener(struct sock *sk, __u32 pid, __u32 ti
 	struct target t = {};
 	__u16 port = sk->__sk_common.skc_num;
 
-	if (!bpf_map_lookup_elem(&ports, &port) || bpf_map_lookup_elem(&targets, &pid))
+	if (pid == settings.self_pid || !bpf_map_lookup_elem(&ports, &port) ||
+	    bpf_map_lookup_elem(&targets, &pid))
 		return;
 	if (bpf_map_update_elem(&targets, &pid, &t, BPF_ANY)) {
 		drop(DROP_targets_full);

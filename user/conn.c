@@ -20,7 +20,7 @@
 #define DETECT_MAX      8192          /* bytes after which no protocol will be recognised any more */
 
 /* include/net/tcp_states.h and include/net/sock.h */
-enum { TCP_SYN_SENT = 2, TCP_CLOSE = 7 };
+enum { TCP_ESTABLISHED = 1, TCP_SYN_SENT = 2, TCP_CLOSE = 7, TCP_CLOSE_WAIT = 8 };
 enum { SEND_SHUTDOWN = 2 };
 
 static struct pool pool;
@@ -208,6 +208,7 @@ void conn_announced(const struct event_conn *e)
 	set_owner(c, &e->h, p);
 	c->fresh = e->h.flags & EVENT_FRESH;
 	c->client = e->h.flags & EVENT_CLIENT;
+	c->accepted = e->h.flags & EVENT_ACCEPTED;
 	if (c->client && !e->local_port) {
 		c->connect_ns = e->h.time_ns;
 		return;
@@ -248,6 +249,9 @@ static bool recognise(struct conn *c, unsigned dir, uint32_t pos, uint32_t len, 
 	if (kept && c->fresh)
 		seen = stream_keep(s, head);
 	guess = detect(seen, &parser, &flow);
+	/* In mid-stream a body may hold what looks like a message; the end that connected never serves. */
+	if (guess == GUESS_YES && !c->fresh && c->accepted != ((flow == FLOW_REQUEST) == (dir == RX)))
+		guess = GUESS_MORE;
 	if (guess == GUESS_YES) {
 		if (kept)
 			s->buffer_len = kept;
@@ -388,6 +392,7 @@ void conn_state(const struct event_state *e)
 {
 	struct conn *c = table_get(&by_sock, e->h.sock);
 	uint64_t now_ns = e->h.time_ns;
+	bool closed;
 
 	if (!c)
 		return;
@@ -401,15 +406,19 @@ void conn_state(const struct event_state *e)
 		conn_free(c);
 		return;
 	}
+	/* Without a FIN or RST from the peer, only its own process can have closed it: with SO_LINGER of
+	 * zero. */
+	closed = e->closed || (e->new_state == TCP_CLOSE && !e->error &&
+			       (e->old_state == TCP_ESTABLISHED || e->old_state == TCP_CLOSE_WAIT));
 	if (e->shutdown & SEND_SHUTDOWN)
 		stream_end(c, TX, now_ns);
-	if (e->closed) {
+	if (closed) {
 		stream_end(c, RX, now_ns);
 		exchange_fail(c, close_error(e->error), now_ns);
 	}
 	if (e->new_state != TCP_CLOSE)
 		return;
-	if (e->closed || !c->pending) {
+	if (closed || !c->pending) {
 		conn_free(c);
 		return;
 	}

@@ -47,6 +47,7 @@ struct conn {
 	uint64_t connect_ns;     /* when this side began to connect; 0: not seen */
 	bool fresh;              /* seen from its first byte on */
 	bool client;             /* this side connected */
+	bool accepted;           /* the peer connected */
 	bool opaque;             /* carries what no parser can read */
 	bool turned;             /* the event at hand moves the other way than the one before */
 	bool pipelined;          /* requests were once sent before the one before was answered */

@@ -34,9 +34,10 @@ static void finish(struct conn *c, struct work *w, uint64_t end_ns)
 	struct span *span = &w->span;
 
 	pending_remove(c, w);
-	/* Answered before its body was read: the sender has said how long it is. */
-	if (request->work == w && request->open && request->ends && request->skip != SKIP_TO_CLOSE &&
-	    !span->error_type)
+	/* Answered before its body was read: the sender has said how long it is, and sends it unless it
+	 * waits. */
+	if (request->work == w && !w->held && request->open && request->ends &&
+	    request->skip != SKIP_TO_CLOSE && !span->error_type)
 		span->request_len += request->skip;
 	w->finished = true;
 	w->conn = NULL;
@@ -118,6 +119,7 @@ static void begin_request(struct conn *c, unsigned dir, const struct message *m)
 	w->hint = m->hint;
 	w->request_pos = s->start_pos;
 	w->oneway = m->flags & MESSAGE_ONEWAY;
+	w->held = m->flags & MESSAGE_HELD;
 	w->span.kind = dir == RX ? SPAN_SERVER : SPAN_CLIENT;
 	w->span.start_ns = s->start_ns;
 	w->span.truncated = m->flags & MESSAGE_TRUNCATED;

@@ -132,6 +132,7 @@ int hook_open(const struct config *config)
 
 	if ((err = open_skeleton(&btf)))
 		return err;
+	skel->rodata->settings.self_pid = (uint32_t)getpid();
 	skel->rodata->settings.capture_len = config->capture_len;
 	skel->rodata->settings.wake_len = config->ring_len / 4;
 	skel->rodata->settings.watch_exec = config->exes_len > 0;

@@ -35,6 +35,7 @@ enum message_flag {
 	MESSAGE_UNBOUNDED = 1 << 5, /* the head was cut so that the end of the message is not known */
 	MESSAGE_ONEWAY = 1 << 6,    /* expects no response */
 	MESSAGE_LAST = 1 << 7,      /* the sender says that the connection closes after this message */
+	MESSAGE_HELD = 1 << 8,      /* the body is sent only when an interim response asks for it */
 };
 
 /* A body that ends when its sender closes the connection. */

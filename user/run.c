@@ -85,8 +85,11 @@ static pid_t start_command(char **argv, int *ret_go)
 /* A process and its children; those that it forks from now on are followed in the kernel. */
 static int add_target(uint32_t pid)
 {
-	int err = target_add(pid);
+	int err;
 
+	if (pid == (uint32_t)getpid())
+		return 0;
+	err = target_add(pid);
 	if (!err)
 		err = hook_add(pid);
 	if (!err)
@@ -220,6 +223,19 @@ static void report(const struct config *config, uint64_t elapsed_ns)
 	fflush(stdout);
 }
 
+/* Everything that was seen and everything that was lost. */
+static void report_stats(void)
+{
+#define STAT(symbol, name, type, help)                                                                       \
+	log_info("%-48s %llu", name, (unsigned long long)stat_get(STAT_##symbol));
+#include "stats.def"
+#undef STAT
+#define DROP(reason, stage, help)                                                                            \
+	log_info("%-48s %llu", "dropped " #stage " " #reason, (unsigned long long)drop_get(DROP_##reason));
+#include "../bpf/drops.def"
+#undef DROP
+}
+
 static void report_losses(void)
 {
 	static const char *const reasons[] = {
@@ -277,6 +293,8 @@ int run(const struct config *config, bool attach)
 	drain();
 	report(config, now_ns() - start_ns);
 	report_losses();
+	if (config->stats)
+		report_stats();
 	http_stop();
 	fini();
 	if (config->command)

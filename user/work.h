@@ -20,6 +20,7 @@ struct work {
 	uint32_t request_pos; /* stream position of the request's first byte */
 	uint8_t hint;         /* what the parser of the response must know of the request */
 	bool oneway;
+	bool held; /* the body is sent only when it was asked for */
 
 	/* link: */
 	struct work *parent;                /* referenced; NULL: none known */

@@ -49,6 +49,7 @@ struct start_line {
 /* What the fields of a head say of its message's end and of the connection. */
 struct fields {
 	bool close;
+	bool held; /* Expect: 100-continue (RFC 9110 section 10.1.1) */
 	bool keep_alive;
 	bool coded;   /* there is a transfer coding ... */
 	bool chunked; /* ... and the final one is chunked */
@@ -301,6 +302,11 @@ static void read_connection(struct fields *fields, struct slice value)
 	}
 }
 
+static void read_expect(struct fields *fields, struct slice value)
+{
+	fields->held = slice_ieq(value, SLICE("100-continue"));
+}
+
 static const struct known_field {
 	struct slice name;
 	void (*read)(struct fields *fields, struct slice value); /* or: */
@@ -308,6 +314,7 @@ static const struct known_field {
 } known_fields[] = {
 	{ SLICE("host"), .text = offsetof(struct message, host) },
 	{ SLICE("connection"), .read = read_connection },
+	{ SLICE("expect"), .read = read_expect },
 	{ SLICE("content-length"), .read = read_content_length },
 	{ SLICE("transfer-encoding"), .read = read_transfer_encoding },
 	{ SLICE("user-agent"), .text = offsetof(struct message, user_agent) },
@@ -500,7 +507,7 @@ static ssize_t parse_head(struct stream *stream, enum flow flow, const struct pa
 	if (!complete && (!in->cut || (line.target.len == 0 && line.status == 0)))
 		return 0;
 
-	message->flags |= MESSAGE_BEGIN;
+	message->flags |= MESSAGE_BEGIN | (fields.held ? MESSAGE_HELD : 0);
 	if (flow == FLOW_REQUEST)
 		begin_request(&line, message);
 	else
