@@ -172,16 +172,16 @@ int hook_ring_fd(void)
 	return bpf_map__fd(skel->maps.ring);
 }
 
-static int set_target(uint32_t pid, uint32_t flags)
+static int set_target(uint32_t pid, uint32_t flags, uint64_t how)
 {
 	struct target t = { .flags = flags };
 
-	return bpf_map__update_elem(skel->maps.targets, &pid, sizeof(pid), &t, sizeof(t), BPF_ANY);
+	return bpf_map__update_elem(skel->maps.targets, &pid, sizeof(pid), &t, sizeof(t), how);
 }
 
 int hook_add(uint32_t pid)
 {
-	return set_target(pid, TARGET_PAUSED);
+	return set_target(pid, TARGET_PAUSED, BPF_ANY);
 }
 
 void hook_remove(uint32_t pid)
@@ -215,7 +215,7 @@ int hook_start(void)
 		if ((err = run_iterator(skel->links.socket__existing)))
 			return err;
 	while (bpf_map__get_next_key(skel->maps.targets, previous, &pid, sizeof(pid)) == 0) {
-		set_target(pid, 0);
+		set_target(pid, 0, BPF_EXIST); /* it may have ended meanwhile */
 		previous = &pid;
 	}
 	return 0;

@@ -280,6 +280,7 @@ int run(const struct config *config, bool attach)
 		return EXIT_FAILED;
 	}
 	ring_poll();
+	targets_verify();
 	targets_resolve();
 	say_attached(config, start_ns);
 	http_set_ready(true);

@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <fnmatch.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -299,9 +298,33 @@ void targets_resolve(void)
 	}
 }
 
+/* A process that has ended but was not waited for yet is none to trace. */
+static bool runs(uint32_t pid)
+{
+	char stat[512], *state;
+
+	if (read_proc(pid, "stat", stat, sizeof(stat)) <= 0)
+		return false;
+	state = strrchr(stat, ')');
+	return state && state[1] == ' ' && !strchr("ZXx", state[2]);
+}
+
+void targets_verify(void)
+{
+	for (uint32_t i = 0; i <= by_pid.mask; i++) {
+		struct process *p = by_pid.slots[i].value;
+
+		if (!p || runs(p->pid))
+			continue;
+		reject(p->pid);
+		process_gone(p);
+		i--; /* the table has moved the next one here */
+	}
+}
+
 int target_add(uint32_t pid)
 {
-	if (kill((pid_t)pid, 0) && errno == ESRCH)
+	if (!runs(pid))
 		return -ESRCH;
 	return target_find(pid) ? 0 : -ENOSPC;
 }

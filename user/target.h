@@ -35,6 +35,9 @@ void targets_fini(void);
  */
 int target_add(uint32_t pid);
 
+/* Forgets the processes that ended before the kernel's hooks knew them; call it once all is attached. */
+void targets_verify(void);
+
 /*
  * Calls add(pid) for every running process whose executable matches one of config's globs. Returns how
  * many there were, or the first negative errno of add.
