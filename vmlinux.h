@@ -101,7 +101,10 @@ struct sock_common {
 	};
 };
 
+struct socket;
+
 struct sock {
+	struct socket *sk_socket;
 	struct sock_common __sk_common;
 	u16 sk_type;
 	u16 sk_protocol;
@@ -133,11 +136,17 @@ struct unix_sock {
 	struct sock *peer;
 };
 
-struct socket {
-	struct sock *sk;
+struct hlist_head;
+
+struct file {
+	unsigned int f_flags;
+	struct hlist_head *f_ep;
 };
 
-struct file;
+struct socket {
+	struct file *file;
+	struct sock *sk;
+};
 
 struct signal_struct {
 	atomic_t live;
@@ -152,6 +161,7 @@ struct task_struct {
 	pid_t pid;
 	pid_t tgid;
 	char comm[16];
+	unsigned long nvcsw;
 	struct signal_struct *signal;
 };
 

@@ -6,19 +6,24 @@
 
 static __always_inline void cause_set(__u64 sock, __u32 pos)
 {
-	struct cause *c =
-		bpf_task_storage_get(&causes, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct cause *c = bpf_task_storage_get(&causes, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 
 	if (!c)
 		return;
 	c->sock = sock;
 	c->pos = pos;
+	c->switches = task->nvcsw;
 }
 
-static __always_inline void cause_stamp(struct event_data *e)
+/* The current thread's cause; sets EVENT_SLEPT in flags when it has waited since. */
+static __always_inline void cause_get(struct cause *ret_cause, __u16 *flags)
 {
-	struct cause *c = bpf_task_storage_get(&causes, bpf_get_current_task_btf(), 0, 0);
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct cause *c = bpf_task_storage_get(&causes, task, 0, 0);
 
-	e->cause_sock = c ? c->sock : 0;
-	e->cause_pos = c ? c->pos : 0;
+	ret_cause->sock = c ? c->sock : 0;
+	ret_cause->pos = c ? c->pos : 0;
+	if (c && c->switches != task->nvcsw)
+		*flags |= EVENT_SLEPT;
 }

@@ -31,7 +31,10 @@ enum event_flag {
 	EVENT_NO_PAYLOAD = 1 << 1, /* data: its bytes could not be located or read */
 	EVENT_FRESH = 1 << 2,      /* conn: seen from its first byte on, in both directions */
 	EVENT_CLIENT = 1 << 3,     /* conn: this side connected */
-	EVENT_ACCEPTED = 1 << 4,   /* conn: the peer connected */
+	EVENT_SLEPT = 1 << 5,    /* data, conn: the thread has waited for something since it received last */
+	EVENT_POLLED = 1 << 6,   /* data: an epoll instance watches the socket */
+	EVENT_NONBLOCK = 1 << 7, /* data: the socket does not block */
+	EVENT_ACCEPTED = 1 << 4, /* conn: the peer connected */
 };
 
 struct event {
@@ -73,8 +76,9 @@ struct event_conn {
 	event_u32 tx_pos; /* position of the next byte to send */
 	event_u32 rx_pos; /* position of the next byte to receive */
 	event_u32 reserved;
-	event_u64 id;      /* identifies this end of a unix connection ... */
-	event_u64 peer_id; /* ... and its other end; 0: none */
+	event_u64 cause_sock; /* connecting: the socket that this thread received from last; 0: none */
+	event_u64 id;         /* identifies this end of a unix connection ... */
+	event_u64 peer_id;    /* ... and its other end; 0: none */
 	event_u8 local_ip[16];
 	event_u8 peer_ip[16];
 	event_u8 path[EVENT_PATH_LEN]; /* unix: the listener's path; starts with NUL when abstract */

@@ -18,6 +18,7 @@
 #define MSG_PEEK     0x02
 #define MSG_TRUNC    0x20
 #define RCV_SHUTDOWN 1
+#define O_NONBLOCK   00004000
 
 /* Bits of sk_flags, include/net/sock.h. */
 #define SOCK_DEAD 0 /* no process holds it any more */
@@ -121,12 +122,29 @@ static __always_inline bool is_accepted(struct sock *sk)
 	return sk->sk_max_ack_backlog;
 }
 
+/* How the process waits for the socket: whether it may do other things meanwhile. */
+static __always_inline __u16 waiting_flags(const struct sock *sk)
+{
+	struct socket *socket = sk->sk_socket;
+	struct file *file = socket ? socket->file : NULL;
+	__u16 flags = 0;
+
+	if (!file)
+		return 0;
+	if (file->f_ep)
+		flags |= EVENT_POLLED;
+	if (file->f_flags & O_NONBLOCK)
+		flags |= EVENT_NONBLOCK;
+	return flags;
+}
+
 /* Tells the agent a socket's addresses and positions. owner: process and thread id, as the kernel packs them.
  */
 static __always_inline void announce(struct sock *sk, struct sock_state *s, __u64 owner, __u32 tx_pos,
 				     __u32 rx_pos)
 {
 	struct event_conn e = {};
+	struct cause cause;
 
 	event_init(&e.h, EVENT_CONN, s->flags, s->id);
 	e.h.pid = owner >> 32;
@@ -137,6 +155,9 @@ static __always_inline void announce(struct sock *sk, struct sock_state *s, __u6
 	e.netns = sk->__sk_common.skc_net.net->ns.inum;
 	e.tx_pos = tx_pos;
 	e.rx_pos = rx_pos;
+	e.h.flags |= waiting_flags(sk);
+	cause_get(&cause, &e.h.flags);
+	e.cause_sock = cause.sock;
 	if (e.family == AF_UNIX) {
 		struct sock *peer = BPF_CORE_READ((struct unix_sock *)sk, peer);
 
@@ -174,6 +195,7 @@ static __always_inline int transfer(struct sock *sk, __u32 len, __u16 dir, bool 
 	struct scratch *scratch;
 	struct tcp_sock *tp = NULL;
 	__u32 tx_pos, rx_pos, want;
+	struct cause cause;
 	__u64 size;
 
 	if (!is_target(pid) || !is_stream(sk))
@@ -213,7 +235,10 @@ static __always_inline int transfer(struct sock *sk, __u32 len, __u16 dir, bool 
 
 	scratch->e.pos = dir ? tx_pos : rx_pos;
 	scratch->e.len = len;
-	cause_stamp(&scratch->e);
+	cause_get(&cause, &scratch->e.h.flags);
+	scratch->e.cause_sock = cause.sock;
+	scratch->e.cause_pos = cause.pos;
+	scratch->e.h.flags |= waiting_flags(sk);
 	if (no_payload || !len) {
 		scratch->e.head_len = scratch->e.tail_len = 0;
 		scratch->e.h.flags |= EVENT_NO_PAYLOAD;

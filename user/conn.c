@@ -5,8 +5,10 @@
 
 #include "base/pool.h"
 #include "base/table.h"
+#include "cause.h"
 #include "detect.h"
 #include "exchange.h"
+#include "link.h"
 #include "stats.h"
 #include "stream.h"
 
@@ -135,10 +137,19 @@ static void conn_free(struct conn *c)
 	if (c->tuple)
 		table_remove(&ends, c->tuple, c);
 	table_remove(&by_sock, c->sock, c);
+	cause_conn_gone(c);
+	work_unref(c->asked_for);
 	process_unref(c->process);
 	c->sock = 0;
 	pool_put(&pool, c);
 	stat_set(STAT_connections, by_sock.used);
+}
+
+/* Ends every request in flight with this error, and forgets the connection. */
+static void conn_end(struct conn *c, const char *error_type, uint64_t now_ns)
+{
+	exchange_fail(c, error_type, now_ns);
+	conn_free(c);
 }
 
 static struct conn *conn_new(uint64_t sock)
@@ -184,6 +195,11 @@ void conn_announced(const struct event_conn *e)
 	if (!p)
 		return;
 	c = table_get(&by_sock, e->h.sock);
+	/* A socket whose connection has ended may connect anew. */
+	if (c && e->h.flags & EVENT_CLIENT && !e->local_port) {
+		conn_end(c, c->close_error, c->last_ns);
+		c = NULL;
+	}
 	known = c;
 	if (!c && !(c = conn_new(e->h.sock)))
 		return;
@@ -211,6 +227,10 @@ void conn_announced(const struct event_conn *e)
 	c->accepted = e->h.flags & EVENT_ACCEPTED;
 	if (c->client && !e->local_port) {
 		c->connect_ns = e->h.time_ns;
+		c->cause_sock = e->cause_sock;
+		c->slept = e->h.flags & EVENT_SLEPT;
+		c->nonblock = e->h.flags & EVENT_NONBLOCK;
+		link_connect(c);
 		return;
 	}
 	set_position(&c->streams[TX], e->tx_pos);
@@ -312,6 +332,59 @@ static void peer_ended(struct conn *c, uint64_t now_ns)
 		exchange_fail(c, "peer_closed", now_ns);
 }
 
+/* The request that is worked on once what was just received from a client has been read. */
+static struct work *received_request(const struct conn *c)
+{
+	const struct stream *s = &c->streams[RX];
+
+	if (c->begun || !s->work)
+		return c->pending ? (struct work *)((char *)c->pending_end - offsetof(struct work, pending))
+				  : NULL;
+	return s->work;
+}
+
+/* Hands an event's bytes to the protocol and tells whom its thread works for from here on. */
+static void transfer(struct conn *c, unsigned dir, const struct event_data *e, struct slice head,
+		     struct slice tail)
+{
+	struct work *call = dir == RX && c->request_dir == TX ? c->pending : NULL;
+
+	c->begun = 0;
+	if (dir == TX) {
+		stream_data(c, dir, e->pos, e->len, head, tail, e->h.time_ns);
+		return;
+	}
+	c->read_unpolled = !c->polled && (c->read_unpolled || !c->read);
+	c->read = true;
+	if (call) {
+		work_ref(call);
+		cause_receiving(c);
+	}
+	stream_data(c, dir, e->pos, e->len, head, tail, e->h.time_ns);
+	if (c->request_dir == RX)
+		cause_received(c, received_request(c), c->pending_len > 1);
+	else
+		cause_received(c, call ? call->parent : NULL, false);
+	work_unref(call);
+}
+
+/* What a protocol that nobody can read still tells: who asks, and that an answer came. */
+static void transfer_unread(struct conn *c, unsigned dir)
+{
+	enum evidence evidence;
+
+	if (dir == RX) {
+		cause_received(c, c->asked_for, false);
+		return;
+	}
+	if (c->accepted)
+		return;
+	work_unref(c->asked_for);
+	c->asked_for = cause_of(c, &evidence);
+	if (c->asked_for)
+		work_ref(c->asked_for);
+}
+
 void conn_data(const struct event_data *e)
 {
 	unsigned dir = e->h.flags & EVENT_TX ? TX : RX;
@@ -327,10 +400,14 @@ void conn_data(const struct event_data *e)
 		return;
 	c->last_ns = e->h.time_ns;
 	set_owner(c, &e->h, p);
+	c->cause_sock = e->cause_sock;
+	c->slept = e->h.flags & EVENT_SLEPT;
+	c->polled = e->h.flags & EVENT_POLLED;
+	c->nonblock = e->h.flags & EVENT_NONBLOCK;
 	if (e->len == 0) {
 		peer_ended(c, e->h.time_ns);
 		if (c->close_by_ns)
-			conn_free(c);
+			conn_end(c, c->close_error, e->h.time_ns);
 		return;
 	}
 	stat_add(STAT_traffic_bytes, e->len);
@@ -340,11 +417,14 @@ void conn_data(const struct event_data *e)
 	if (c->opaque) {
 		if (!c->parser)
 			stat_add(STAT_unknown_bytes, e->len);
+		transfer_unread(c, dir);
 		return;
 	}
-	if (!c->parser && !recognise(c, dir, e->pos, e->len, head, e->h.time_ns))
+	if (!c->parser && !recognise(c, dir, e->pos, e->len, head, e->h.time_ns)) {
+		transfer_unread(c, dir);
 		return;
-	stream_data(c, dir, e->pos, e->len, head, tail, e->h.time_ns);
+	}
+	transfer(c, dir, e, head, tail);
 	if (c->streams[dir].lost && c->streams[dir].open)
 		timed_add(c);
 	if (c->close_by_ns && !c->pending)
@@ -402,8 +482,10 @@ void conn_state(const struct event_state *e)
 		return;
 	}
 	if (e->old_state == TCP_SYN_SENT) {
-		exchange_connect_failed(c, connect_error(e->error), now_ns);
-		conn_free(c);
+		/* A request may have been sent along (TCP Fast Open). */
+		if (!c->pending)
+			exchange_connect_failed(c, connect_error(e->error), now_ns);
+		conn_end(c, connect_error(e->error), now_ns);
 		return;
 	}
 	/* Without a FIN or RST from the peer, only its own process can have closed it: with SO_LINGER of
@@ -446,8 +528,7 @@ static void sweep(uint64_t now_ns)
 		c = (struct conn *)(pool.memory + pool.object_size * sweep_at);
 		if (!c->sock || table_get(&by_sock, c->sock) != c || !is_idle(c, now_ns))
 			continue;
-		exchange_fail(c, "local_closed", c->last_ns);
-		conn_free(c);
+		conn_end(c, "local_closed", c->last_ns);
 	}
 }
 
@@ -460,8 +541,7 @@ bool conns_tick(uint64_t now_ns)
 		bool waits = c->close_by_ns;
 
 		if (c->close_by_ns && now_ns > c->close_by_ns) {
-			exchange_fail(c, c->close_error, c->last_ns);
-			conn_free(c);
+			conn_end(c, c->close_error, c->last_ns);
 			continue;
 		}
 		for (unsigned dir = 0; dir < DIRECTIONS; dir++) {
@@ -492,7 +572,6 @@ void conns_end(uint64_t now_ns)
 
 		if (!c->sock || table_get(&by_sock, c->sock) != c)
 			continue;
-		exchange_fail(c, NULL, now_ns);
-		conn_free(c);
+		conn_end(c, NULL, now_ns);
 	}
 }

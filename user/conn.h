@@ -40,8 +40,19 @@ struct conn {
 	uint64_t last_ns;
 	struct address local, peer;
 	uint32_t netns;
-	uint64_t id, peer_id;    /* unix: this end and the other one */
-	uint64_t tuple;          /* key of its addresses in the table of ends; 0: not in it */
+	uint64_t id, peer_id; /* unix: this end and the other one */
+	uint64_t tuple;       /* key of its addresses in the table of ends; 0: not in it */
+	struct dest *dest;    /* of a client: where it connects to, with all connections there */
+	struct work
+		*connect_for;   /* ... the request that it was opened for, until its first call; referenced */
+	struct work *asked_for; /* the request for which something that cannot be read was sent; referenced */
+	uint64_t cause_sock;    /* of the last event: what its thread had received from before */
+	bool slept;             /* ... the thread had waited since */
+	bool polled;            /* ... an epoll instance watches the socket */
+	bool nonblock;
+	bool read;               /* its process has read from it */
+	bool read_unpolled;      /* its process has read from it, and never by way of an epoll instance */
+	bool busy;               /* a call is in flight */
 	struct process *process; /* whose event came last; referenced */
 	uint32_t pid, tid;       /* of the last event in a process's context */
 	uint64_t connect_ns;     /* when this side began to connect; 0: not seen */
@@ -55,6 +66,7 @@ struct conn {
 	bool desynced;           /* which response answers which request is not known at the moment */
 	bool requested;          /* a request was seen */
 	bool lossy;              /* bytes were lost since all that was asked was last known to be answered */
+	uint32_t begun;          /* requests that began in the event at hand */
 	uint32_t orphans;        /* responses without a request since the last request */
 	uint8_t last_dir;
 	uint8_t request_dir;         /* RX: this side serves */

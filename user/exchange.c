@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "exchange.h"
 
+#include "cause.h"
 #include "link.h"
 #include "route.h"
 #include "stats.h"
@@ -40,6 +41,8 @@ static void finish(struct conn *c, struct work *w, uint64_t end_ns)
 	    request->skip != SKIP_TO_CLOSE && !span->error_type)
 		span->request_len += request->skip;
 	w->finished = true;
+	if (span->kind == SPAN_CLIENT && !c->pending)
+		cause_conn_idle(c);
 	w->conn = NULL;
 	span->end_ns = end_ns > span->start_ns ? end_ns : span->start_ns;
 	link_finish(w);
@@ -92,6 +95,7 @@ static void begin_request(struct conn *c, unsigned dir, const struct message *m)
 
 	c->turned = false;
 	c->requested = true;
+	c->begun++;
 	c->orphans = 0;
 	/* Whoever sends on only when all is answered has nothing unanswered now: those responses were lost.
 	 */
@@ -165,6 +169,10 @@ static void begin_response(struct conn *c, unsigned dir, const struct message *m
 			drop_add(DROP_response_unpaired, 1);
 		return;
 	}
+	if (dir == TX)
+		link_answer(w, c->tid, s->start_ns);
+	else
+		link_answered(w);
 	w->span.first_byte_ns = s->start_ns;
 	w->span.status = m->status;
 	w->span.truncated |= !!(m->flags & MESSAGE_TRUNCATED);
@@ -253,7 +261,7 @@ void exchange_connect_failed(struct conn *c, const char *error_type, uint64_t no
 	if (!w)
 		return;
 	w->span.kind = SPAN_CLIENT;
-	w->span.start_ns = c->connect_ns;
+	w->span.start_ns = c->connect_ns ? c->connect_ns : now_ns;
 	w->span.error_type = error_type;
 	describe(&w->span, c);
 	w->conn = c;

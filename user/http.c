@@ -18,10 +18,9 @@
 static struct MHD_Daemon *daemon_;
 static _Atomic bool ready;
 
-static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status, char *body, size_t len,
-			      enum MHD_ResponseMemoryMode mode)
+static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status,
+			      struct MHD_Response *response)
 {
-	struct MHD_Response *response = MHD_create_response_from_buffer(len, body, mode);
 	enum MHD_Result result;
 
 	if (!response)
@@ -35,22 +34,45 @@ static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status
 
 static enum MHD_Result answer_text(struct MHD_Connection *connection, unsigned status, const char *text)
 {
-	return answer(connection, status, (char *)text, strlen(text), MHD_RESPMEM_PERSISTENT);
+	return answer(connection, status,
+		      MHD_create_response_from_buffer(strlen(text), (char *)text, MHD_RESPMEM_PERSISTENT));
+}
+
+/* The metrics as far as one client has read them: however many there are, a part at a time is held. */
+struct page {
+	struct metrics_reader reader;
+	size_t at, len;
+	char part[METRICS_PART_MAX];
+};
+
+static ssize_t read_page(void *ctx, uint64_t pos, char *buf, size_t max)
+{
+	struct page *page = ctx;
+	size_t n;
+
+	(void)pos;
+	if (page->at == page->len) {
+		page->at = 0;
+		page->len = metrics_read(&page->reader, page->part);
+		if (!page->len)
+			return MHD_CONTENT_READER_END_OF_STREAM;
+	}
+	n = page->len - page->at < max ? page->len - page->at : max;
+	memcpy(buf, page->part + page->at, n);
+	page->at += n;
+	return (ssize_t)n;
 }
 
 static enum MHD_Result answer_metrics(struct MHD_Connection *connection)
 {
-	char *text = NULL;
-	size_t len = 0;
-	FILE *out = open_memstream(&text, &len);
-	int err = out ? metrics_write(out) : -ENOMEM;
+	struct page *page = calloc(1, sizeof(*page));
+	struct MHD_Response *response =
+		page ? MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 4096, read_page, page, free)
+		     : NULL;
 
-	if (out)
-		fclose(out);
-	if (!err)
-		return answer(connection, MHD_HTTP_OK, text, len, MHD_RESPMEM_MUST_FREE);
-	free(text);
-	return answer_text(connection, MHD_HTTP_INTERNAL_SERVER_ERROR, "out of memory\n");
+	if (!response)
+		free(page);
+	return answer(connection, MHD_HTTP_OK, response);
 }
 
 static enum MHD_Result handle(void *ctx, struct MHD_Connection *connection, const char *url,

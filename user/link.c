@@ -3,40 +3,57 @@
 
 #include <errno.h>
 
-#include "base/pool.h"
 #include "base/random.h"
 #include "base/table.h"
+#include "cause.h"
 #include "conn.h"
 #include "stats.h"
 
-/* The other end's event may be read later than this end's, by as much as its thread was not running. */
-#define SETTLE_NS 50000000ULL
+#define DEPTH_MAX     64 /* spans above one another that are looked through for the top one */
+#define UNCLAIMED_MAX 64 /* calls of a thread that wait for the answer that they were made for */
 
-#define DEPTH_MAX 64 /* spans above one another that are looked through for the top one */
-
-/* A thread with open requests. */
-struct thread {
-	uint32_t tid;
-	uint32_t open;
-	struct work *works;
+/* What a work waits for before its trace is settled, each for so long at most. */
+enum wait {
+	/* The other end's event may be read later than this end's, by as much as its thread was not running.
+	 */
+	WAIT_JOIN,
+	/* The thread has not been seen to answer what others received: it may still do so. */
+	WAIT_CLAIM,
+	/* It has: it will when its work is done. */
+	WAIT_ANSWER,
+	WAITS,
 };
 
-static struct pool threads;
-static struct table threads_by_id;
+static const uint64_t wait_ns[WAITS] = { 50000000, 150000000, 5000000000 };
+
+static struct {
+	struct work *first, *last; /* in the order of settle_by_ns */
+} unsettled[WAITS];
+
 static struct work *done, **done_end = &done;
-static struct work *unsettled, *unsettled_last; /* in the order of settle_by_ns */
+static struct table by_request_id; /* open requests with an id of their own, by process and id */
+static struct table by_position; /* requests on TCP connections, by the stream positions of both directions */
+static uint32_t first_netns;
+static bool many_netns; /* addresses may be translated between the ends of a connection */
+
+_Atomic uint64_t link_checked[EVIDENCES][LINK_CHECKS];
 
 int links_init(uint32_t max)
 {
-	int err = pool_init(&threads, sizeof(struct thread), max);
+	int err;
 
-	return err ? err : table_init(&threads_by_id, max);
+	first_netns = 0;
+	many_netns = false;
+	if ((err = causes_init(max)) || (err = table_init(&by_request_id, max)))
+		return err;
+	return table_init(&by_position, max);
 }
 
 void links_fini(void)
 {
-	table_free(&threads_by_id);
-	pool_free(&threads);
+	table_free(&by_position);
+	table_free(&by_request_id);
+	causes_fini();
 }
 
 static int hex_value(char c)
@@ -84,64 +101,6 @@ int traceparent_parse(struct slice value, uint8_t ret_trace_id[16], uint8_t ret_
 	return 0;
 }
 
-static void thread_add(struct work *w)
-{
-	struct thread *t = table_get(&threads_by_id, w->span.tid);
-
-	if (!t) {
-		t = pool_get(&threads);
-		if (!t || table_put(&threads_by_id, w->span.tid, t)) {
-			if (t)
-				pool_put(&threads, t);
-			return;
-		}
-		t->tid = w->span.tid;
-	}
-	w->thread = t;
-	w->thread_next = t->works;
-	if (t->works)
-		t->works->thread_prev = w;
-	t->works = w;
-	t->open++;
-}
-
-static void thread_remove(struct work *w)
-{
-	struct thread *t = w->thread;
-
-	if (!t)
-		return;
-	if (w->thread_prev)
-		w->thread_prev->thread_next = w->thread_next;
-	else
-		t->works = w->thread_next;
-	if (w->thread_next)
-		w->thread_next->thread_prev = w->thread_prev;
-	w->thread = NULL;
-	if (--t->open == 0) {
-		table_remove(&threads_by_id, t->tid, t);
-		pool_put(&threads, t);
-	}
-}
-
-/* The only request that the thread can be working on, or NULL. */
-static struct work *thread_request(uint32_t tid)
-{
-	struct thread *t = table_get(&threads_by_id, tid);
-
-	return t && t->open == 1 ? t->works : NULL;
-}
-
-/* The request at the other end of the connection that starts at the same stream position. */
-static struct work *find_other_end(const struct work *w, const struct conn *peer)
-{
-	struct work *other = peer->pending;
-
-	while (other && (other->request_pos != w->request_pos || other->span.kind == w->span.kind))
-		other = other->pending;
-	return other;
-}
-
 static void set_parent(struct work *w, struct work *parent, enum evidence evidence)
 {
 	work_ref(parent);
@@ -149,11 +108,13 @@ static void set_parent(struct work *w, struct work *parent, enum evidence eviden
 	w->span.evidence = evidence;
 }
 
-static void unsettled_add(struct work *w)
+static void unsettled_add(struct work *w, enum wait wait)
 {
-	w->unsettled_prev = unsettled_last;
-	*(unsettled_last ? &unsettled_last->unsettled_next : &unsettled) = w;
-	unsettled_last = w;
+	w->settle_by_ns = w->span.start_ns + wait_ns[wait];
+	w->unsettled_list = wait;
+	w->unsettled_prev = unsettled[wait].last;
+	*(w->unsettled_prev ? &w->unsettled_prev->unsettled_next : &unsettled[wait].first) = w;
+	unsettled[wait].last = w;
 	w->unsettled_listed = true;
 	work_ref(w);
 }
@@ -162,8 +123,10 @@ static void unsettled_remove(struct work *w)
 {
 	if (!w->unsettled_listed)
 		return;
-	*(w->unsettled_prev ? &w->unsettled_prev->unsettled_next : &unsettled) = w->unsettled_next;
-	*(w->unsettled_next ? &w->unsettled_next->unsettled_prev : &unsettled_last) = w->unsettled_prev;
+	*(w->unsettled_prev ? &w->unsettled_prev->unsettled_next : &unsettled[w->unsettled_list].first) =
+		w->unsettled_next;
+	*(w->unsettled_next ? &w->unsettled_next->unsettled_prev : &unsettled[w->unsettled_list].last) =
+		w->unsettled_prev;
 	w->unsettled_listed = false;
 	w->unsettled_next = w->unsettled_prev = NULL;
 	work_unref(w);
@@ -221,6 +184,8 @@ static void settled(struct work *w)
 	if (!w->parent && !w->settled) {
 		if (!w->has_header)
 			random_bytes(w->span.trace_id, 16);
+		if (w->span.kind == SPAN_CLIENT)
+			stat_add(STAT_parents_unknown, 1);
 		w->settled = true;
 	}
 	unsettled_remove(w);
@@ -232,11 +197,57 @@ static void settled(struct work *w)
 	}
 }
 
+/*
+ * Measures the evidence by a program that propagates the trace context itself: the header of its call carries
+ * the trace id of the request that the call was made for.
+ */
+static void check(const struct work *call, const struct work *parent)
+{
+	enum link_check result = LINK_UNKNOWN;
+
+	if (!call->has_header || (parent && !parent->has_header))
+		return;
+	if (parent)
+		result = memcmp(call->header_trace_id, parent->header_trace_id, 16) ? LINK_WRONG : LINK_RIGHT;
+	atomic_fetch_add_explicit(&link_checked[call->span.evidence][result], 1, memory_order_relaxed);
+}
+
+static uint64_t position_key(const struct work *w)
+{
+	const struct conn *c = w->conn;
+	const struct stream *back = &c->streams[!c->request_dir];
+
+	return c->local.family == AF_UNIX || !back->positioned || c->pending_len > 1
+		       ? 0
+		       : hash_mix(hash_mix(1, w->request_pos), back->next_pos);
+}
+
+static int is_other_kind(const void *value, const void *arg)
+{
+	const struct work *a = value, *b = arg;
+
+	return a->span.kind != b->span.kind && !a->joined && a->conn != b->conn;
+}
+
+/* The request at the other end of the connection, which starts at the same stream position there. */
+static struct work *find_other_end(const struct work *w)
+{
+	const struct conn *peer = conn_peer(w->conn);
+	struct work *other = peer ? peer->pending : NULL;
+
+	while (other && (other->request_pos != w->request_pos || other->span.kind == w->span.kind))
+		other = other->pending;
+	/* Addresses may be translated on the way; the sequence numbers of both directions stay. */
+	if (!other && w->position_key)
+		other = table_find(&by_position, w->position_key, is_other_kind, w);
+	return other;
+}
+
 static void join(struct work *server, struct work *client)
 {
-	if (server->joined)
+	if (server->joined || server->settled)
 		return;
-	server->joined = true;
+	server->joined = client->joined = true;
 	server->peer_process = client->span.process;
 	if (server->peer_process)
 		process_ref(server->peer_process);
@@ -250,37 +261,116 @@ static void join(struct work *server, struct work *client)
 	settled(server);
 }
 
+static uint64_t request_id_key(const struct work *w)
+{
+	struct slice id = span_text(&w->span, TEXT_REQUEST_ID);
+	uint64_t h = hash_mix(w->span.pid, id.len);
+
+	for (size_t i = 0; i < id.len; i++)
+		h = hash_mix(h, (unsigned char)id.p[i]);
+	return id.len ? h | 1 : 0;
+}
+
+static int has_same_request_id(const void *value, const void *arg)
+{
+	const struct work *a = value, *b = arg;
+
+	return a->span.pid == b->span.pid &&
+	       slice_eq(span_text(&a->span, TEXT_REQUEST_ID), span_text(&b->span, TEXT_REQUEST_ID));
+}
+
 static void request_served(struct work *w)
 {
-	struct conn *peer = conn_peer(w->conn);
-	struct work *client = peer ? find_other_end(w, peer) : NULL;
+	struct work *client = find_other_end(w);
 
-	thread_add(w);
+	w->polled = w->conn->polled;
+	cause_opened(w);
+	w->request_id_key = request_id_key(w);
+	if (w->request_id_key && table_put(&by_request_id, w->request_id_key, w))
+		w->request_id_key = 0;
 	if (w->has_header)
 		w->span.evidence = EVIDENCE_TRACEPARENT;
-	if (client) {
+	if (client)
 		join(w, client);
-	} else if (peer) {
-		w->settle_by_ns = w->span.start_ns + SETTLE_NS;
-		unsettled_add(w);
-	} else {
+	else if (conn_peer(w->conn) || many_netns)
+		unsettled_add(w, WAIT_JOIN);
+	else
 		settled(w);
+}
+
+/* Takes over the call that the connection was opened for. */
+static struct work *take_connect_for(struct conn *c)
+{
+	struct work *r = c->connect_for;
+
+	if (!r)
+		return NULL;
+	c->connect_for = NULL;
+	cause_call_ended(r);
+	return r;
+}
+
+/* The request that a call is made for, if it is proven. */
+static struct work *find_parent(struct work *w, enum evidence *ret_evidence)
+{
+	struct conn *c = w->conn;
+	struct work *opened_for = take_connect_for(c), *caused = cause_of(c, ret_evidence), *named;
+	uint64_t key = request_id_key(w);
+
+	named = key ? table_find(&by_request_id, key, has_same_request_id, w) : NULL;
+	if (named && caused && named != caused)
+		stat_add(STAT_link_contradictions, 1);
+	if (named) {
+		*ret_evidence = EVIDENCE_REQUEST_ID;
+		caused = named;
+	} else if (opened_for && !opened_for->finished && *ret_evidence != EVIDENCE_THREAD) {
+		/* The turn in which a connection is ready is not that of the request that it was opened for.
+		 */
+		*ret_evidence = EVIDENCE_TURN;
+		caused = opened_for;
 	}
+	if (opened_for)
+		work_unref(opened_for);
+	return caused;
+}
+
+/* Keeps a call for whoever its thread answers next. Returns whether it does. */
+static bool leave_unclaimed(struct work *w)
+{
+	struct thread *t = thread_get(w->span.tid, w->span.start_ns);
+
+	if (!t || t->loops || !w->span.process || !w->span.process->open || t->unclaimed_len == UNCLAIMED_MAX)
+		return false;
+	work_ref(w);
+	*t->unclaimed_end = w;
+	t->unclaimed_end = &w->unclaimed_next;
+	t->unclaimed_len++;
+	unsettled_add(w, t->answers ? WAIT_ANSWER : WAIT_CLAIM);
+	return true;
 }
 
 static void request_sent(struct work *w)
 {
-	struct work *parent = thread_request(w->span.tid), *server;
-	struct conn *peer = conn_peer(w->conn);
+	enum evidence evidence = EVIDENCE_UNKNOWN;
+	struct work *parent = find_parent(w, &evidence), *server;
 
-	if (parent)
-		set_parent(w, parent, EVIDENCE_THREAD);
-	else
-		stat_add(STAT_parents_unknown, 1);
+	cause_conn_busy(w->conn);
+	if (parent) {
+		set_parent(w, parent, evidence);
+		w->calling = true;
+		cause_call_begun(parent);
+	}
 	w->forwarded = w->has_header && parent && parent->has_header &&
 		       memcmp(w->header_span_id, parent->header_span_id, 8) == 0;
-	settled(w);
-	server = peer ? find_other_end(w, peer) : NULL;
+	if (!parent && (w->parent_if_blocking = cause_if_blocking(w->conn))) {
+		work_ref(w->parent_if_blocking);
+		cause_call_begun(w->parent_if_blocking);
+		unsettled_add(w, WAIT_ANSWER);
+	} else if (parent || !leave_unclaimed(w)) {
+		check(w, parent);
+		settled(w);
+	}
+	server = find_other_end(w);
 	if (server)
 		join(server, w);
 }
@@ -291,23 +381,136 @@ void link_request(struct work *w, struct slice traceparent)
 	w->has_header = traceparent_parse(traceparent, w->header_trace_id, w->header_span_id) == 0;
 	if (w->has_header)
 		memcpy(w->span.trace_id, w->header_trace_id, 16);
+	if (!first_netns)
+		first_netns = w->conn->netns;
+	many_netns |= w->conn->netns != first_netns;
+	w->position_key = position_key(w);
 	if (w->span.kind == SPAN_SERVER)
 		request_served(w);
 	else
 		request_sent(w);
+	if (w->position_key && table_put(&by_position, w->position_key, w))
+		w->position_key = 0;
+}
+
+/* A call that was left unclaimed by its thread: made for request r, or (NULL) nobody knows for whom. */
+static void claim(struct work *w, struct work *r)
+{
+	bool made_for = r && w->finished && w->span.start_ns >= r->span.start_ns;
+
+	if (!w->settled && w->unsettled_listed) {
+		if (made_for)
+			set_parent(w, r, EVIDENCE_ANSWER);
+		check(w, w->parent);
+		settled(w);
+	}
+	work_unref(w);
+}
+
+void link_answer(struct work *r, uint32_t tid, uint64_t now_ns)
+{
+	struct thread *t = thread_get(tid, now_ns);
+	struct work *w;
+
+	if (!t)
+		return;
+	t->answers |= tid != r->span.tid && !t->loops;
+	t->answered_ns = now_ns;
+	w = t->unclaimed;
+	t->unclaimed = NULL;
+	t->unclaimed_end = &t->unclaimed;
+	t->unclaimed_len = 0;
+	while (w) {
+		struct work *next = w->unclaimed_next;
+
+		w->unclaimed_next = NULL;
+		claim(w, t->loops ? NULL : r);
+		w = next;
+	}
+}
+
+/* It turned out, or never will, how the thread waited for the answer to call w. */
+static void decide_blocking(struct work *w, bool blocking)
+{
+	struct work *r = w->parent_if_blocking;
+
+	if (!r)
+		return;
+	w->parent_if_blocking = NULL;
+	cause_call_ended(r);
+	if (blocking && !r->finished && !w->settled)
+		set_parent(w, r, EVIDENCE_THREAD);
+	work_unref(r);
+	check(w, w->parent);
+	settled(w);
+}
+
+void link_answered(struct work *w)
+{
+	decide_blocking(w, w->conn->read_unpolled && w->conn->tid == w->span.tid);
+}
+
+void link_connect(struct conn *c)
+{
+	enum evidence evidence;
+	struct work *r = cause_of(c, &evidence);
+
+	cause_connecting(c);
+	if (!r)
+		return;
+	work_ref(r);
+	c->connect_for = r;
+	cause_call_begun(r);
 }
 
 void link_finish(struct work *w)
 {
-	thread_remove(w);
+	cause_closed(w);
+	decide_blocking(w, false);
+	if (w->position_key)
+		table_remove(&by_position, w->position_key, w);
+	if (w->request_id_key)
+		table_remove(&by_request_id, w->request_id_key, w);
+	w->position_key = w->request_id_key = 0;
+	if (w->calling)
+		cause_call_ended(w->parent);
+	w->calling = false;
 	file(w);
+}
+
+/* Takes a call out of its thread's unclaimed ones; it has waited long enough. */
+static void expire(struct work *w)
+{
+	struct thread *t = w->span.kind == SPAN_CLIENT ? thread_get(w->span.tid, w->settle_by_ns) : NULL;
+
+	decide_blocking(w, false);
+	for (struct work **at = t ? &t->unclaimed : NULL; at && *at; at = &(*at)->unclaimed_next) {
+		if (*at != w)
+			continue;
+		*at = w->unclaimed_next;
+		if (!*at)
+			t->unclaimed_end = at;
+		t->unclaimed_len--;
+		w->unclaimed_next = NULL;
+		check(w, NULL);
+		settled(w);
+		work_unref(w);
+		return;
+	}
+	settled(w);
 }
 
 bool links_tick(uint64_t now_ns)
 {
-	while (unsettled && unsettled->settle_by_ns <= now_ns)
-		settled(unsettled);
-	return unsettled;
+	bool waits = false;
+
+	causes_tick(now_ns);
+	for (int i = 0; i < WAITS; i++) {
+		while (unsettled[i].first && unsettled[i].first->settle_by_ns <= now_ns)
+			expire(unsettled[i].first);
+		waits |= unsettled[i].first != NULL;
+	}
+	return waits;
 }
 
 /* The id that the request came with, else one that all spans of its trace on this host share. */

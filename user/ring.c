@@ -24,17 +24,24 @@ static bool data_fits(const struct event_data *e, size_t size)
 	return size >= sizeof(*e) + captured && captured <= e->len;
 }
 
+static bool process_fits(const struct event_process *e, size_t size)
+{
+	return size >= sizeof(*e) && !e->path[PROCESS_PATH_LEN - 1];
+}
+
 void ring_dispatch(const void *record, size_t size)
 {
 	const struct event *e = record;
+	bool of_socket = size >= sizeof(*e) && e->sock;
 
-	if (size >= sizeof(struct event_data) && e->type == EVENT_DATA && data_fits(record, size))
+	if (of_socket && size >= sizeof(struct event_data) && e->type == EVENT_DATA &&
+	    data_fits(record, size))
 		conn_data(record);
-	else if (size >= sizeof(struct event_conn) && e->type == EVENT_CONN)
+	else if (of_socket && size >= sizeof(struct event_conn) && e->type == EVENT_CONN)
 		conn_announced(record);
-	else if (size >= sizeof(struct event_state) && e->type == EVENT_STATE)
+	else if (of_socket && size >= sizeof(struct event_state) && e->type == EVENT_STATE)
 		conn_state(record);
-	else if (size >= sizeof(struct event_process) && e->type == EVENT_PROCESS)
+	else if (size >= sizeof(*e) && e->type == EVENT_PROCESS && process_fits(record, size))
 		target_event(record);
 	else
 		drop_add(DROP_event_malformed, 1);

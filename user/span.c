@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "span.h"
 
-#include <stdio.h>
+#include "base/decimal.h"
+#include "base/ip.h"
 
 static const uint16_t text_max[SPAN_TEXTS] = {
 	[TEXT_METHOD] = 32,       [TEXT_PATH] = 512,        [TEXT_QUERY] = 256,     [TEXT_ROUTE] = 256,
@@ -18,7 +19,8 @@ const char *span_kind_name(enum span_kind kind)
 
 const char *evidence_name(enum evidence evidence)
 {
-	static const char *const names[] = { "unknown", "traceparent", "socket", "thread" };
+	static const char *const names[EVIDENCES] = { "unknown", "traceparent", "socket", "request-id",
+						      "thread",  "turn",        "answer" };
 
 	return names[evidence];
 }
@@ -47,16 +49,45 @@ void span_set_text(struct span *span, enum span_text which, struct slice text)
 	span->text_used = (uint16_t)(span->text_used + len);
 }
 
-const char *span_name(const struct span *span, char *buf, size_t size)
+struct slice span_address(const struct span *span, const struct address *a, char buf[SPAN_ADDRESS_MAX])
+{
+	struct slice path = span_text(span, TEXT_SOCKET_PATH);
+	char *p = buf;
+
+	if (a->family == AF_UNIX) {
+		p = slice_put(slice_put(p, SLICE("unix:")), path);
+	} else if (a->family) {
+		if (a->family == AF_INET6)
+			*p++ = '[';
+		p = put_ip(p, a->family, a->ip);
+		if (a->family == AF_INET6)
+			*p++ = ']';
+		*p++ = ':';
+		p = put_decimal(p, a->port);
+	}
+	return (struct slice){ buf, (size_t)(p - buf) };
+}
+
+struct slice span_target(const struct span *span, char buf[SPAN_ADDRESS_MAX])
+{
+	struct slice service = span_text(span, TEXT_PEER_SERVICE), host = span_text(span, TEXT_HOST),
+		     address = span_address(span, &span->peer, buf);
+
+	return service.len ? service : host.len ? host : address.len ? address : SLICE("unknown");
+}
+
+struct slice span_name(const struct span *span, char buf[SPAN_NAME_MAX])
 {
 	struct slice method = span_text(span, TEXT_METHOD), route = span_text(span, TEXT_ROUTE);
+	char *p = buf;
 
 	if (!method.len)
-		snprintf(buf, size, "connect");
-	else
-		snprintf(buf, size, "%.*s%s%.*s", (int)method.len, method.p, route.len ? " " : "",
-			 (int)route.len, route.p);
-	return buf;
+		return SLICE("connect");
+	p = slice_put(p, method);
+	if (route.len)
+		*p++ = ' ';
+	p = slice_put(p, route);
+	return (struct slice){ buf, (size_t)(p - buf) };
 }
 
 bool span_failed(const struct span *span)

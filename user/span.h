@@ -24,7 +24,11 @@ enum evidence {
 	EVIDENCE_UNKNOWN, /* no parent, and no proof that there is none */
 	EVIDENCE_TRACEPARENT,
 	EVIDENCE_SOCKET,
+	EVIDENCE_REQUEST_ID,
 	EVIDENCE_THREAD,
+	EVIDENCE_TURN,
+	EVIDENCE_ANSWER,
+	EVIDENCES,
 };
 
 /* Texts of a span, each with its own limit (span.c). */
@@ -97,8 +101,19 @@ struct slice span_text(const struct span *span, enum span_text which);
 /* Copies as much of text as the field's limit and the span's room allow; a cut sets truncated. */
 void span_set_text(struct span *span, enum span_text which, struct slice text);
 
-/* "GET /orders/{id}", or the operation alone. Writes at most size bytes, terminated; returns buf. */
-const char *span_name(const struct span *span, char *buf, size_t size);
+/* "127.0.0.1:80", "[::1]:80", "unix:/path"; empty when not known. In buf. */
+#define SPAN_ADDRESS_MAX 128
+struct slice span_address(const struct span *span, const struct address *a, char buf[SPAN_ADDRESS_MAX]);
+
+/*
+ * Whom a client called: the service at the other end when it is traced too, else the Host that it asked for,
+ * else the address. In the span or in buf; never empty.
+ */
+struct slice span_target(const struct span *span, char buf[SPAN_ADDRESS_MAX]);
+
+/* "GET /orders/{id}", or the operation alone. In buf. */
+#define SPAN_NAME_MAX 296
+struct slice span_name(const struct span *span, char buf[SPAN_NAME_MAX]);
 
 /* 5xx of a server, 4xx and 5xx of a client, or any error_type (OpenTelemetry HTTP conventions). */
 bool span_failed(const struct span *span);

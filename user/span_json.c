@@ -1,44 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "span_json.h"
 
-#include <arpa/inet.h>
-#include <stdio.h>
-#include <time.h>
-
+#include "base/decimal.h"
 #include "base/json.h"
 #include "target.h"
-
-const char *address_text(const struct span *span, const struct address *a, char *buf, size_t size)
-{
-	struct slice path = span_text(span, TEXT_SOCKET_PATH);
-	char ip[INET6_ADDRSTRLEN] = "";
-
-	buf[0] = '\0';
-	if (a->family == AF_UNIX)
-		snprintf(buf, size, "unix:%.*s", (int)path.len, path.p);
-	else if (a->family && inet_ntop(a->family, a->ip, ip, sizeof(ip)))
-		snprintf(buf, size, a->family == AF_INET6 ? "[%s]:%u" : "%s:%u", ip, a->port);
-	return buf;
-}
-
-const char *time_text(uint64_t time_ns, char *buf, size_t size)
-{
-	struct timespec wall, mono;
-	struct tm tm;
-	uint64_t ns;
-	time_t s;
-	size_t n;
-
-	clock_gettime(CLOCK_MONOTONIC, &mono);
-	clock_gettime(CLOCK_REALTIME, &wall);
-	ns = (uint64_t)wall.tv_sec * 1000000000 + (uint64_t)wall.tv_nsec -
-	     ((uint64_t)mono.tv_sec * 1000000000 + (uint64_t)mono.tv_nsec) + time_ns;
-	s = (time_t)(ns / 1000000000);
-	gmtime_r(&s, &tm);
-	n = strftime(buf, size, "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(buf + n, size - n, ".%09lluZ", (unsigned long long)(ns % 1000000000));
-	return buf;
-}
 
 static void text_field(struct json *j, const char *name, const struct span *span, enum span_text which)
 {
@@ -48,28 +13,54 @@ static void text_field(struct json *j, const char *name, const struct span *span
 		json_string(j, name, s);
 }
 
-size_t span_json(const struct span *span, char *buf, size_t size)
+/* "GET /orders/{id} 200 in 1.234567 ms" */
+static struct slice message(const struct span *span, struct slice name, char *buf)
 {
-	char text[512], name[512];
+	char *p = slice_put(buf, name);
+
+	if (span->status) {
+		*p++ = ' ';
+		p = put_decimal(p, (uint64_t)span->status);
+	}
+	if (span->error_type) {
+		*p++ = ' ';
+		p = slice_put(p, slice_of(span->error_type));
+	}
+	p = put_ms(slice_put(p, SLICE(" in ")), span->end_ns - span->start_ns);
+	p = slice_put(p, SLICE(" ms"));
+	return (struct slice){ buf, (size_t)(p - buf) };
+}
+
+static struct slice level(const struct span *span)
+{
+	return span_failed(span) ? SLICE("error") : span->status >= 400 ? SLICE("warn") : SLICE("info");
+}
+
+static void address_field(struct json *j, const char *name, const struct span *span, const struct address *a)
+{
+	char text[SPAN_ADDRESS_MAX];
+	struct slice s = span_address(span, a, text);
+
+	if (s.len)
+		json_string(j, name, s);
+}
+
+size_t span_json(const struct span *span, struct wall *wall, char *buf, size_t size)
+{
+	char text[SPAN_NAME_MAX + 128], name_text[SPAN_NAME_MAX];
+	struct slice name = span_name(span, name_text);
 	struct json j;
 
-	span_name(span, name, sizeof(name));
 	json_begin(&j, buf, size);
-	json_string(&j, "timestamp", slice_of(time_text(span->end_ns, text, sizeof(text))));
-	json_string(&j, "level",
-		    slice_of(span_failed(span)     ? "error"
-			     : span->status >= 400 ? "warn"
-						   : "info"));
-	snprintf(text, sizeof(text), "%.400s %d%s%s in %.3f ms", name, span->status,
-		 span->error_type ? " " : "", span->error_type ? span->error_type : "",
-		 (double)(span->end_ns - span->start_ns) / 1e6);
-	json_string(&j, "message", slice_of(text));
+	json_string(&j, "timestamp", (struct slice){ wall_text(wall, span->end_ns), WALL_TEXT_LEN });
+	json_string(&j, "level", level(span));
+	json_string(&j, "message", message(span, name, text));
 	if (span->process) {
 		json_string(&j, "service", slice_of(span->process->service));
 		json_string(&j, "command", slice_of(span->process->command));
 	}
 	json_string(&j, "kind", slice_of(span_kind_name(span->kind)));
-	json_string(&j, "name", slice_of(name));
+	json_string(&j, "name", name);
 	json_hex(&j, "trace_id", span->trace_id, 16);
 	json_hex(&j, "span_id", span->span_id, 8);
 	if (span->has_parent)
@@ -91,10 +82,8 @@ size_t span_json(const struct span *span, char *buf, size_t size)
 		json_ms(&j, "ttfb_ms", span->first_byte_ns - span->start_ns);
 	json_number(&j, "request_bytes", span->request_len);
 	json_number(&j, "response_bytes", span->response_len);
-	if (address_text(span, &span->peer, text, sizeof(text))[0])
-		json_string(&j, "peer", slice_of(text));
-	if (address_text(span, &span->local, text, sizeof(text))[0])
-		json_string(&j, "local", slice_of(text));
+	address_field(&j, "peer", span, &span->peer);
+	address_field(&j, "local", span, &span->local);
 	text_field(&j, "peer_service", span, TEXT_PEER_SERVICE);
 	text_field(&j, "user_agent", span, TEXT_USER_AGENT);
 	json_number(&j, "pid", span->pid);

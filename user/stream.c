@@ -247,9 +247,10 @@ void stream_data(struct conn *c, unsigned dir, uint32_t pos, uint32_t len, struc
 {
 	struct stream *s = &c->streams[dir];
 	size_t hidden = len - head.len - tail.len;
-	bool was_lost = s->lost;
+	bool was_lost = s->lost, in_step = !was_lost || (head.len && resync(c, dir, head));
 
-	if (s->lost && (!head.len || !resync(c, dir, head))) {
+	s->last_ns = now_ns;
+	if (!in_step) {
 		if (s->open)
 			exchange_body(s, conn_flow(c, dir), len);
 	} else {
@@ -261,7 +262,6 @@ void stream_data(struct conn *c, unsigned dir, uint32_t pos, uint32_t len, struc
 		else if (s->lost && s->open && !was_lost)
 			exchange_body(s, conn_flow(c, dir), tail.len);
 	}
-	s->last_ns = now_ns;
 	/* Only likely: a body may hold such bytes too. What comes next, or that nothing does, confirms it. */
 	s->maybe_ended = s->lost && s->open && c->parser->ends &&
 			 c->parser->ends(&c->state, conn_flow(c, dir), tail.len ? tail : head);

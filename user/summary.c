@@ -6,28 +6,32 @@
 
 #include "base/json.h"
 #include "base/table.h"
+#include "base/terminal.h"
+#include "target.h"
 
-#define ROWS_MAX 512 /* the last one takes what is beyond */
-#define NAME_LEN 200
+#define ROWS_MAX 512
+#define NAME_LEN 44 /* columns */
 #define SUB      16 /* slots for each power of two: quantiles are right to 1/16 */
 #define SLOTS    (64 * SUB)
 
 struct row {
 	enum span_kind kind;
-	char name[NAME_LEN];
+	char service[64];
+	size_t name_len;
+	char name[SPAN_NAME_MAX]; /* the route; of calls, whom */
 	uint64_t count, errors, max_ns;
 	uint32_t slots[SLOTS];
 };
 
 static struct row *rows;
 static uint32_t rows_len;
-static struct table by_name;
+static struct row others[2]; /* of each kind: what is beyond the limit */
+static struct table by_key;
 
 int summary_init(void)
 {
 	rows = calloc(ROWS_MAX, sizeof(*rows));
-	rows_len = 0;
-	return rows ? table_init(&by_name, ROWS_MAX) : -ENOMEM;
+	return rows ? table_init(&by_key, ROWS_MAX) : -ENOMEM;
 }
 
 static unsigned slot_of(uint64_t ns)
@@ -57,41 +61,36 @@ static uint64_t quantile_ns(const struct row *row, double q)
 	return row->max_ns;
 }
 
-static void row_name(const struct span *span, char *name)
+static uint64_t hash_text(uint64_t hash, struct slice s)
 {
-	struct slice service = span_text(span, TEXT_PEER_SERVICE), host = span_text(span, TEXT_HOST);
-	struct slice to = service.len ? service : host;
-
-	if (span->kind == SPAN_SERVER)
-		span_name(span, name, NAME_LEN);
-	else if (to.len)
-		snprintf(name, NAME_LEN, "%.*s", (int)to.len, to.p);
-	else
-		snprintf(name, NAME_LEN, "port %u", span->peer.port);
+	for (size_t i = 0; i < s.len; i++)
+		hash = hash_mix(hash, (unsigned char)s.p[i]);
+	return hash_mix(hash, s.len);
 }
 
 static struct row *row_of(const struct span *span)
 {
-	char name[NAME_LEN];
-	uint64_t key;
-	struct row *row;
+	char buf[SPAN_NAME_MAX];
+	bool server = span->kind == SPAN_SERVER;
+	struct slice name = server ? span_name(span, buf) : span_target(span, buf),
+		     service = slice_of(span->process ? span->process->service : "unknown");
+	uint64_t key = hash_text(hash_text(span->kind, service), name);
+	struct row *row = table_get(&by_key, key);
 
-	row_name(span, name);
-	for (char *p = name; *p; p++)
-		if ((unsigned char)*p < 0x20 || (unsigned char)*p >= 0x7f)
-			*p = '.';
-	key = hash_mix(0, span->kind);
-	for (const char *p = name; *p; p++)
-		key = hash_mix(key, (unsigned char)*p);
-	row = table_get(&by_name, key);
 	if (row)
 		return row;
-	if (rows_len == ROWS_MAX)
-		return &rows[ROWS_MAX - 1];
-	row = &rows[rows_len++];
+	if (rows_len == ROWS_MAX) {
+		row = &others[!server];
+		name = SLICE("other");
+		service = SLICE("");
+	} else {
+		row = &rows[rows_len++];
+		table_put(&by_key, key, row);
+	}
 	row->kind = span->kind;
-	snprintf(row->name, NAME_LEN, "%s", rows_len == ROWS_MAX ? "other" : name);
-	table_put(&by_name, key, row);
+	*slice_put(row->service, service) = '\0';
+	row->name_len = name.len;
+	slice_put(row->name, name);
 	return row;
 }
 
@@ -106,21 +105,63 @@ void summary_add(const struct span *span)
 	row->slots[slot_of(ns)]++;
 }
 
+static int by_count(const void *a, const void *b)
+{
+	const struct row *const *one = a, *const *other = b;
+
+	return ((*one)->count < (*other)->count) - ((*one)->count > (*other)->count);
+}
+
+/* The rows of a kind, the most frequent first, "other" last. Returns how many. */
+static size_t sort_rows(enum span_kind kind, const struct row **sorted)
+{
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < rows_len; i++)
+		if (rows[i].kind == kind)
+			sorted[n++] = &rows[i];
+	qsort(sorted, n, sizeof(*sorted), by_count);
+	if (others[kind].count)
+		sorted[n++] = &others[kind];
+	return n;
+}
+
+static bool several_services(void)
+{
+	for (uint32_t i = 1; i < rows_len; i++)
+		if (strcmp(rows[i].service, rows[0].service))
+			return true;
+	return false;
+}
+
+static void write_name(FILE *out, const struct row *row, bool with_service, bool utf8)
+{
+	static const char *const between[2][2] = { { " ", " " }, { " -> ", " → " } };
+	char buf[sizeof(row->service) + sizeof(row->name) + 8], *p = buf;
+	unsigned n;
+
+	if (with_service && row->service[0])
+		p = slice_put(slice_put(p, slice_of(row->service)), slice_of(between[row->kind][utf8]));
+	p = slice_put(p, (struct slice){ row->name, row->name_len });
+	n = terminal_put(out, (struct slice){ buf, (size_t)(p - buf) }, NAME_LEN, utf8);
+	fprintf(out, "%*s", (int)(NAME_LEN - n), "");
+}
+
 static void write_rows(FILE *out, enum span_kind kind, const char *title, double seconds, bool color)
 {
-	bool first = true;
+	const struct row *sorted[ROWS_MAX + 1];
+	size_t n = sort_rows(kind, sorted);
+	bool with_service = several_services(), utf8 = terminal_utf8();
 
-	for (uint32_t i = 0; i < rows_len; i++) {
-		const struct row *row = &rows[i];
+	if (n)
+		fprintf(out, "\n%s%-*s %8s %9s %7s %10s %10s %10s %10s%s\n", color ? "\033[1m" : "", NAME_LEN,
+			title, "count", "rate/s", "errors", "p50 ms", "p90 ms", "p99 ms", "max ms",
+			color ? "\033[0m" : "");
+	for (size_t i = 0; i < n; i++) {
+		const struct row *row = sorted[i];
 
-		if (row->kind != kind)
-			continue;
-		if (first)
-			fprintf(out, "\n%s%-44s %8s %9s %7s %10s %10s %10s %10s%s\n", color ? "\033[1m" : "",
-				title, "count", "rate/s", "errors", "p50 ms", "p90 ms", "p99 ms", "max ms",
-				color ? "\033[0m" : "");
-		first = false;
-		fprintf(out, "%-44.44s %8llu %9.1f %s%7llu%s %10.3f %10.3f %10.3f %10.3f\n", row->name,
+		write_name(out, row, with_service, utf8);
+		fprintf(out, " %8llu %9.1f %s%7llu%s %10.3f %10.3f %10.3f %10.3f\n",
 			(unsigned long long)row->count, (double)row->count / seconds,
 			color && row->errors ? "\033[31m" : "", (unsigned long long)row->errors,
 			color && row->errors ? "\033[0m" : "", (double)quantile_ns(row, .5) / 1e6,
@@ -137,17 +178,21 @@ void summary_write(FILE *out, uint64_t elapsed_ns, bool color)
 	write_rows(out, SPAN_CLIENT, "calls made, by service", seconds, color);
 }
 
-void summary_write_json(FILE *out, uint64_t elapsed_ns)
+static void write_rows_json(FILE *out, enum span_kind kind, uint64_t elapsed_ns)
 {
-	char buf[1024];
+	const struct row *sorted[ROWS_MAX + 1];
+	size_t n = sort_rows(kind, sorted);
+	char buf[4096];
 	struct json j;
 
-	for (uint32_t i = 0; i < rows_len; i++) {
-		const struct row *row = &rows[i];
+	for (size_t i = 0; i < n; i++) {
+		const struct row *row = sorted[i];
 
 		json_begin(&j, buf, sizeof(buf));
-		json_string(&j, "summary", slice_of(row->name));
-		json_string(&j, "kind", slice_of(span_kind_name(row->kind)));
+		json_string(&j, "summary", (struct slice){ row->name, row->name_len });
+		if (row->service[0])
+			json_string(&j, "service", slice_of(row->service));
+		json_string(&j, "kind", slice_of(span_kind_name(kind)));
 		json_number(&j, "count", row->count);
 		json_number(&j, "errors", row->errors);
 		json_ms(&j, "elapsed_ms", elapsed_ns);
@@ -157,4 +202,10 @@ void summary_write_json(FILE *out, uint64_t elapsed_ns)
 		json_ms(&j, "max_ms", row->max_ns);
 		fwrite(buf, 1, json_end(&j), out);
 	}
+}
+
+void summary_write_json(FILE *out, uint64_t elapsed_ns)
+{
+	write_rows_json(out, SPAN_SERVER, elapsed_ns);
+	write_rows_json(out, SPAN_CLIENT, elapsed_ns);
 }

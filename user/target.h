@@ -12,6 +12,8 @@
 struct process {
 	uint32_t pid;
 	uint32_t refs;
+	uint32_t open;  /* unanswered requests */
+	uint32_t quiet; /* open requests that wait for something that cannot be seen (cause.c) */
 	bool exited;
 	bool undecided;             /* executed while --exe is watched: whether it matches is not known yet */
 	bool ignored;               /* ... and it does not */

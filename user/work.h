@@ -8,7 +8,6 @@
 #include "span.h"
 
 struct conn;
-struct thread;
 
 struct work {
 	struct span span; /* first: a span of ours is the work it lies in */
@@ -23,17 +22,28 @@ struct work {
 	bool held; /* the body is sent only when it was asked for */
 
 	/* link: */
-	struct work *parent;                /* referenced; NULL: none known */
-	const struct process *peer_process; /* referenced: who is at the other end */
-	struct thread *thread;              /* whose open request this is */
-	struct work *thread_next, *thread_prev;
+	struct work *parent;                 /* referenced; NULL: none known */
+	const struct process *peer_process;  /* referenced: who is at the other end */
 	struct work *waiters, **waiters_end; /* finished, but their trace id hangs on this one */
 	struct work *next; /* in one list at a time: waiters or done; returned to the pool */
 	struct work *unsettled_next, *unsettled_prev;
 	uint64_t settle_by_ns;
+	uint8_t unsettled_list;
 	bool settled; /* trace_id and parent are final */
 	bool unsettled_listed;
 	bool finished;
+	uint32_t turns; /* of a server: threads that are in its turn now */
+	uint32_t calls; /* ... calls made for it that are not over */
+	bool opened;    /* ... it counts among its thread's open requests */
+	bool quiet;     /* ... and among its process's quiet ones (cause.c) */
+	bool polled;    /* ... an epoll instance watches its connection */
+	bool calling;   /* of a client: it counts among its parent's calls */
+	bool claimable; /* ... whoever answers next on its thread may be its parent */
+	struct work *unclaimed_next;
+	struct work *parent_if_blocking; /* ... its parent, should its thread wait for the answer right there;
+					    referenced */
+	uint64_t position_key;           /* in the table of requests by position; 0: not there */
+	uint64_t request_id_key;
 	bool joined;     /* of a server: the client's work at the other end is known */
 	bool has_header; /* traceparent came with the request */
 	bool forwarded;  /* a client's header is the one its process had received */

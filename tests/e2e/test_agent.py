@@ -2,6 +2,7 @@
 """The daemon: metrics that equal the truth, health, limits, and ends of every kind."""
 
 import collections
+import contextlib
 import http.client
 import json
 import os
@@ -203,34 +204,32 @@ def test_log_on_a_full_disk(folder, started, agent):
 
 
 def test_killed_under_load(folder, started, agent):
-    """SIGKILL: the target sees no error, no program or map of ours stays in the kernel."""
+    """SIGKILL: the target sees no error, no program, link or map of ours stays in the kernel."""
     server = started(servers.nginx(folder))
     tracer = agent(*server.select())
     held = kernel_objects(tracer.pid)
-    assert held["prog_id"] and held["map_id"]
+    assert all(ids and ids <= present(kind) for kind, ids in held.items())
     load_now = started(Program(folder, "wrk", wrk(folder, server.url, ["/small.txt", "/s/200/300"], 40000, 8)))
     tracer.wait_metric(2000, "spanhook_spans_total")
     tracer.process.kill()
     assert tracer.wait() == -signal.SIGKILL
     assert load_now.wait() == 0
     assert "Socket errors" not in load_now.out() and "Non-2xx" not in load_now.out()
-    wait_until(lambda: not held["prog_id"] & present("prog"), "the programs to be gone")
-    wait_until(lambda: not held["map_id"] & present("map"), "the maps to be gone")
+    assert {entry["status"] for entry in server.log()} == {"200"} and not server.err()
+    for kind, ids in held.items():
+        wait_until(lambda: not ids & present(kind), f"our {kind}s to be gone")
 
 
 BPFTOOL = shutil.which("bpftool") or "/usr/sbin/bpftool"
 
 
 def kernel_objects(pid):
-    """The ids of the BPF programs and maps that a process holds by its file descriptors."""
-    held = {"prog_id": set(), "map_id": set()}
+    """The ids of the BPF objects that a process holds by its file descriptors, by their kind."""
+    held = {"prog": set(), "map": set(), "link": set()}
     for fd in os.listdir(f"/proc/{pid}/fdinfo"):
-        try:
-            with open(f"/proc/{pid}/fdinfo/{fd}") as f:
-                for key, value in re.findall(r"^(prog_id|map_id):\s+(\d+)", f.read(), re.M):
-                    held[key].add(int(value))
-        except FileNotFoundError:
-            pass
+        with contextlib.suppress(FileNotFoundError), open(f"/proc/{pid}/fdinfo/{fd}") as f:
+            for kind, number in re.findall(r"^(prog|map|link)_id:\s+(\d+)", f.read(), re.M):
+                held[kind].add(int(number))
     return held
 
 

@@ -3,24 +3,25 @@
 
 import collections
 import json
+import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from harness import free_port
-from test_order_service import ORDER, backend, call, fake, order_service, with_item, write  # fixtures among them
+from test_order_service import ORDER, ROLES, backend, call, fake, order_service, send, with_item, write  # fixtures among them
 
 CALLS = ["GET /users/{id}", "POST /products/batch", "POST /inventory/reserve"]
 
 
 @pytest.fixture
 def shop(order_service, backend, attach):
-    """The order service and what it calls, all traced. `tree(span)` lists a span's children in their order."""
+    """The order service and its four backends, all traced; a role with a URL has no backend."""
 
     class Shop:
         def __init__(self, *options, **urls):
-            backends = {role: backend(role) for role in ("user", "product", "inventory") if role not in urls}
+            backends = {role: backend(role) for role in ROLES if role not in urls}
             self.service = order_service(*options, **{role: b.url for role, b in backends.items()}, **urls)
             self.pids = [self.service.pid, *(b.pid for b in backends.values())]
             self.tracer = attach(*[arg for pid in self.pids for arg in ("-p", pid)])
@@ -28,8 +29,8 @@ def shop(order_service, backend, attach):
         def post(self, order, **headers):
             return call(self.service, "POST", "/orders", order, headers)[0]
 
-        def get(self, path):
-            return call(self.service, "GET", path)[0]
+        def get(self, path, method="GET"):
+            return call(self.service, method, path)[0]
 
         def finish(self, requests):
             """Waits for the service's own spans, and takes all."""
@@ -54,7 +55,10 @@ def check_tree(shop, order, calls):
         assert (served["name"], served["status"]) == (s["name"], s["status"])
         assert not shop.below(served)
         assert s["trace_id"] == served["trace_id"] == order["trace_id"]
+        assert s["request_id"] == served["request_id"] == order["request_id"]
         assert order["duration_ms"] >= s["duration_ms"] >= served["duration_ms"]
+        assert (s["request_bytes"], s["response_bytes"]) == (served["request_bytes"], served["response_bytes"])
+        assert s["peer"] == served["local"] and s["local"] == served["peer"]
 
 
 MODES = [["--mode", "thread-per-connection"], ["--mode", "thread-pool", "--threads", 2]]
@@ -78,7 +82,7 @@ def test_outcomes(shop, mode):
     assert [(o["name"], o["status"]) for o in orders] == [("POST /orders", status) for _, status, _ in OUTCOMES]
     for order, (_, _, calls) in zip(orders, OUTCOMES):
         check_tree(s, order, list(zip(CALLS, calls)))
-    assert len({o["trace_id"] for o in orders}) == len(orders)
+    assert len({o["trace_id"] for o in orders}) == len({o["request_id"] for o in orders}) == len(orders)
     assert len(s.spans) == len(orders) + 2 * sum(len(calls) for _, _, calls in OUTCOMES)
     assert [o["level"] for o in orders] == ["info", "warn", "warn", "warn", "error", "warn"]
     assert {o["service"] for o in orders} == {"order-service"}
@@ -86,8 +90,25 @@ def test_outcomes(shop, mode):
 
 def test_routes(shop):
     s = shop()
-    assert [s.get(p) for p in ("/health", "/orders/00000000-0000-4000-8000-000000000000", "/orders/17")] == [200, 404, 404]
-    assert [o["name"] for o in s.finish(3)] == ["GET /health", "GET /orders/{uuid}", "GET /orders/{id}"]
+    order = call(s.service, "POST", "/orders", ORDER)[2]["order_id"]
+    unknown = "00000000-0000-4000-8000-000000000000"
+    seen = [s.get("/health"), s.get("/health", "HEAD"), s.get(f"/orders/{order}"), s.get(f"/orders/{unknown}")]
+    seen += [s.get("/orders/17"), s.get("/orders"), s.get("/orders/17", "DELETE"), s.get("/nothing/here")]
+    assert seen == [200, 200, 200, 404, 404, 405, 405, 404]
+    first, *others = s.finish(9)
+    assert (first["name"], first["status"]) == ("POST /orders", 201)
+    assert [o["status"] for o in others] == seen
+    assert [o["name"] for o in others] == [
+        "GET /health",
+        "HEAD /health",
+        "GET /orders/{uuid}",
+        "GET /orders/{uuid}",
+        "GET /orders/{id}",
+        "GET /orders",
+        "DELETE /orders/{id}",
+        "GET /nothing/here",
+    ]
+    assert not [x for o in others for x in s.below(o)]
 
 
 def test_context_of_the_caller(shop):
@@ -104,34 +125,52 @@ def test_context_of_the_caller(shop):
 @pytest.mark.parametrize("mode", MODES, ids=["thread-per-connection", "thread-pool"])
 def test_orders_at_the_same_time(order_service, backend, attach, folder, mode):
     """
-    The tracer is not shown which order a call belongs to, but the user's id tells us: each user sends one order,
-    which the traceparent names.
+    64 orders that are worked on at once. Which order a call belongs to is in what it says, which proves nothing to
+    the tracer: order N, named in its User-Agent, is of user N and of N products, so each body has its own length.
     """
-    n = 80
+    n = 64
     users = [{"id": i, "name": f"User {i}", "email": f"u{i}@shop.test"} for i in range(1, n + 1)]
-    user = backend("user", "--data", write(f"{folder}/users.json", json.dumps({"users": users})), "--latency-ms", 5, "--jitter-ms", 10)
-    service = order_service(*mode, user=user.url)
-    tracer = attach("-p", service.pid, "-p", user.pid)
+    products = [{"id": 100 + i, "name": "Cup", "price": 1, "currency": "USD"} for i in range(n)]
+    stock = [{"product_id": 100 + i, "quantity": 1000} for i in range(n)]
+    data = {"user": {"users": users}, "product": {"products": products}, "inventory": {"stock": stock}}
+    backends = {}
+    for role, knows in data.items():
+        path = write(f"{folder}/{role}.json", json.dumps(knows))
+        backends[role] = backend(role, "--data", path, "--latency-ms", 5, "--jitter-ms", 10)
+    service = order_service(*mode, **{role: b.url for role, b in backends.items()})
+    tracer = attach("-p", service.pid, *[arg for b in backends.values() for arg in ("-p", b.pid)])
+    together = threading.Barrier(n)
 
     def post(i):
-        return call(service, "POST", "/orders", {**ORDER, "user_id": i}, {"traceparent": f"00-{i:032x}-{i:016x}-01"})[0]
+        order = {**ORDER, "user_id": i, "items": [{"product_id": 100 + k, "quantity": 1} for k in range(i)]}
+        together.wait(20)
+        return call(service, "POST", "/orders", order, {"User-Agent": f"order-{i}"})[0]
 
-    with ThreadPoolExecutor(8) as pool:
+    with ThreadPoolExecutor(n) as pool:
         assert list(pool.map(post, range(1, n + 1))) == [201] * n
     tracer.wait_spans(n, kind="server", pid=service.pid)
     spans = tracer.finish()
-    orders = {s["span_id"]: s for s in spans if s["kind"] == "server" and s["pid"] == service.pid}
+    orders = {int(s["user_agent"][6:]): s for s in spans if s["kind"] == "server" and s["pid"] == service.pid}
     calls = [s for s in spans if s["kind"] == "client"]
-    assert (len(orders), len(calls)) == (n, 3 * n)
+    served = {s["parent_span_id"]: s for s in spans if s["evidence"] == "socket"}
+    assert (len(orders), len(calls), len(served)) == (n, 3 * n, 3 * n)
+    for s in calls:
+        assert (served[s["span_id"]]["name"], served[s["span_id"]]["trace_id"]) == (s["name"], s["trace_id"])
+
+    def about(s):
+        """The number of the order that a call is for."""
+        return int(s["path"][7:]) if s["name"] == CALLS[0] else lengths[s["name"]].index(s["request_bytes"]) + 1
+
+    lengths = {name: sorted(s["request_bytes"] for s in calls if s["name"] == name) for name in CALLS}
+    assert all(len(set(lengths[name])) == n for name in CALLS[1:])
     # A thread of a pool that has begun to read another request meanwhile proves nothing, and that is what it says.
-    proven = [s for s in calls if s["evidence"] == "thread"]
+    proven = [s for s in calls if "parent_span_id" in s]
     assert len(proven) == 3 * n or mode[1] == "thread-pool" and len(proven) > n
+    assert all((s["evidence"] == "unknown") == (s not in proven) for s in calls)
     for s in proven:
-        assert s["trace_id"] == orders[s["parent_span_id"]]["trace_id"]
-    assert all("parent_span_id" not in s for s in calls if s not in proven)
-    for s in proven:
-        if s["path"].startswith("/users/"):
-            assert s["trace_id"] == f"{int(s['path'][7:]):032x}"
+        order = orders[about(s)]
+        assert (s["parent_span_id"], s["trace_id"]) == (order["span_id"], order["trace_id"])
+        assert mode[1] == "thread-pool" or s["evidence"] == "thread"
 
 
 def test_downstream_refuses(shop):
@@ -152,6 +191,39 @@ def test_downstream_times_out(shop, fake):
     first, failed = s.below(order)
     assert (first["name"], first["status"]) == (CALLS[0], 200)
     assert (failed["name"], failed["error_type"]) == (CALLS[1], "local_closed") and "status" not in failed
+
+
+def test_downstream_fails(shop, fake):
+    """Statuses of downstream services and connections that they close, each as it is."""
+    s = shop(product=fake(lambda handler: send(handler, 500, b"no")))
+    assert s.post(ORDER) == 503
+    (order,) = s.finish(1)
+    first, failed = s.below(order)
+    assert (first["status"], failed["status"], failed["level"]) == (200, 500, "error")
+    assert (failed["evidence"], order["level"]) == ("thread", "error")
+
+
+def test_downstream_closes(shop, fake):
+    def hang_up(handler):
+        handler.close_connection = True
+
+    s = shop(inventory=fake(hang_up))
+    assert s.post(ORDER) == 503
+    (order,) = s.finish(1)
+    *others, failed = s.below(order)
+    assert [c["status"] for c in others] == [200, 200]
+    assert (failed["name"], failed["error_type"]) == (CALLS[2], "peer_closed") and "status" not in failed
+
+
+def test_internal_error(shop, folder):
+    s = shop()
+    with sqlite3.connect(f"{folder}/orders.db") as database:
+        database.execute("DROP TABLE orders")
+    database.close()
+    assert s.post(ORDER) == 500
+    (order,) = s.finish(1)
+    assert (order["status"], order["level"]) == (500, "error")
+    check_tree(s, order, list(zip(CALLS, [200, 200, 200])))
 
 
 def test_database_and_events_are_no_requests(shop):

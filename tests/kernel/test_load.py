@@ -62,7 +62,8 @@ def test_attached_and_gone():
             line = tracer.stderr.readline()
             assert line, f"it ended: {said}"
             said += line
-        programs, maps = held(tracer.pid, "prog_id"), held(tracer.pid, "map_id")
+        programs, maps, links = (held(tracer.pid, f"{kind}_id") for kind in ("prog", "map", "link"))
+        assert links and links <= set(show("link"))
         loaded = show("prog")
         names = {loaded[i] for i in programs}
         # The kernel cuts names to 15 bytes.
@@ -76,4 +77,4 @@ def test_attached_and_gone():
         target.kill()
         target.wait()
     assert tracer.returncode == 0
-    assert gone("prog", programs) and gone("map", maps)
+    assert gone("link", links) and gone("prog", programs) and gone("map", maps)

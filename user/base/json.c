@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "json.h"
 
-#include <stdio.h>
+#include "decimal.h"
+#include "utf8.h"
 
 #define END_LEN 2 /* always kept free for "}\n" */
+
+static const char hex_digits[] = "0123456789abcdef";
 
 void json_begin(struct json *j, char *buf, size_t size)
 {
@@ -26,43 +29,33 @@ static bool put_name(struct json *j, const char *name)
 	       put(j, "\":", 2);
 }
 
-/* Length of the valid UTF-8 sequence at p (RFC 3629), 0 when there is none. */
-static size_t utf8_len(const unsigned char *p, size_t len)
+static bool is_plain(char c)
 {
-	size_t n = p[0] < 0x80                   ? 1
-		   : p[0] >= 0xc2 && p[0] < 0xe0 ? 2
-		   : (p[0] & 0xf0) == 0xe0       ? 3
-		   : p[0] >= 0xf0 && p[0] < 0xf5 ? 4
-						 : 0;
-
-	if (n == 0 || n > len)
-		return 0;
-	for (size_t i = 1; i < n; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf0 && p[1] < 0x90) ||
-	    (p[0] == 0xf4 && p[1] > 0x8f))
-		return 0;
-	return n;
+	return (unsigned char)c - 0x20U < 0x5f && c != '"' && c != '\\';
 }
 
 static bool put_escaped(struct json *j, struct slice s)
 {
 	for (size_t i = 0; i < s.len;) {
-		unsigned char c = (unsigned char)s.p[i];
-		size_t n = utf8_len((const unsigned char *)s.p + i, s.len - i);
-		char escape[8];
+		size_t plain = i, n;
+		char c;
 
-		if (c == '"' || c == '\\') {
-			if (!put(j, (char[]){ '\\', (char)c }, 2))
-				return false;
-		} else if (c < 0x20 || c == 0x7f) {
-			snprintf(escape, sizeof(escape), "\\u%04x", c);
-			if (!put(j, escape, 6))
-				return false;
-		} else if (!put(j, n ? s.p + i : "\xef\xbf\xbd", n ? n : 3)) {
+		while (plain < s.len && is_plain(s.p[plain]))
+			plain++;
+		if (!put(j, s.p + i, plain - i))
 			return false;
-		}
+		i = plain;
+		if (i == s.len)
+			break;
+		c = s.p[i];
+		n = utf8_len(s.p + i, s.len - i);
+		if (n > 1 ? !put(j, s.p + i, n)
+		    : !n  ? !put(j, UTF8_REPLACEMENT, 3)
+		    : c == '"' || c == '\\'
+			    ? !put(j, (char[]){ '\\', c }, 2)
+			    : !put(j, (char[]){ '\\', 'u', '0', '0', hex_digits[c >> 4], hex_digits[c & 15] },
+				   6))
+			return false;
 		i += n ? n : 1;
 	}
 	return true;
@@ -76,46 +69,43 @@ void json_string(struct json *j, const char *name, struct slice value)
 		j->len = before;
 }
 
-static void put_value(struct json *j, const char *name, const char *text)
+static void put_value(struct json *j, const char *name, const char *text, size_t len)
 {
 	size_t before = j->len;
 
-	if (!put_name(j, name) || !put(j, text, strlen(text)))
+	if (!put_name(j, name) || !put(j, text, len))
 		j->len = before;
 }
 
 void json_number(struct json *j, const char *name, uint64_t value)
 {
-	char text[24];
+	char text[DECIMAL_MAX];
 
-	snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
-	put_value(j, name, text);
+	put_value(j, name, text, (size_t)(put_decimal(text, value) - text));
 }
 
 void json_ms(struct json *j, const char *name, uint64_t value_ns)
 {
-	char text[32];
+	char text[MS_MAX];
 
-	snprintf(text, sizeof(text), "%llu.%06llu", (unsigned long long)(value_ns / 1000000),
-		 (unsigned long long)(value_ns % 1000000));
-	put_value(j, name, text);
+	put_value(j, name, text, (size_t)(put_ms(text, value_ns) - text));
 }
 
 void json_bool(struct json *j, const char *name, bool value)
 {
-	put_value(j, name, value ? "true" : "false");
+	put_value(j, name, value ? "true" : "false", value ? 4 : 5);
 }
 
 void json_hex(struct json *j, const char *name, const uint8_t *bytes, size_t len)
 {
-	static const char digits[] = "0123456789abcdef";
-	char text[64];
+	char text[2 + 64] = "\"", *p = text + 1;
 
 	for (size_t i = 0; i < len && i < 32; i++) {
-		text[2 * i] = digits[bytes[i] >> 4];
-		text[2 * i + 1] = digits[bytes[i] & 15];
+		*p++ = hex_digits[bytes[i] >> 4];
+		*p++ = hex_digits[bytes[i] & 15];
 	}
-	json_string(j, name, (struct slice){ text, 2 * len });
+	*p++ = '"';
+	put_value(j, name, text, (size_t)(p - text));
 }
 
 size_t json_end(struct json *j)

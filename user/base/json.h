@@ -16,11 +16,13 @@ struct json {
 /* Starts an object; size must be at least 16. */
 void json_begin(struct json *j, char *buf, size_t size);
 
-/* Strings become valid UTF-8 whatever their bytes: what is not is U+FFFD. */
+/* Strings become valid UTF-8 whatever their bytes: what is not is U+FFFD. Names are written as they are. */
 void json_string(struct json *j, const char *name, struct slice value);
 void json_number(struct json *j, const char *name, uint64_t value);
 void json_ms(struct json *j, const char *name, uint64_t value_ns);
 void json_bool(struct json *j, const char *name, bool value);
+
+/* At most 32 bytes, as lower-case hexadecimal digits. */
 void json_hex(struct json *j, const char *name, const uint8_t *bytes, size_t len);
 
 /* Ends the object with "}\n". Returns its length. */

@@ -2,6 +2,7 @@
 #include "pool.h"
 
 #include <errno.h>
+#include <sanitizer/asan_interface.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -32,6 +33,7 @@ void *pool_get(struct pool *pool)
 
 	if (object) {
 		memcpy(&pool->free, object, sizeof(pool->free));
+		ASAN_UNPOISON_MEMORY_REGION(object, pool->object_size);
 		memset(object, 0, pool->object_size);
 	} else if (pool->touched < pool->capacity) {
 		object = pool->memory + pool->object_size * pool->touched++;
@@ -45,6 +47,8 @@ void *pool_get(struct pool *pool)
 void pool_put(struct pool *pool, void *object)
 {
 	memcpy(object, &pool->free, sizeof(pool->free));
+	ASAN_POISON_MEMORY_REGION((char *)object + sizeof(pool->free),
+				  pool->object_size - sizeof(pool->free));
 	pool->free = object;
 	pool->used--;
 }

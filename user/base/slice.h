@@ -18,6 +18,14 @@ static inline struct slice slice_of(const char *s)
 	return (struct slice){ s, s ? strlen(s) : 0 };
 }
 
+/* Copies s to p, where there is room, and returns the end of the copy. */
+static inline char *slice_put(char *p, struct slice s)
+{
+	if (s.len)
+		memcpy(p, s.p, s.len);
+	return p + s.len;
+}
+
 static inline bool slice_eq(struct slice a, struct slice b)
 {
 	return a.len == b.len && (a.len == 0 || memcmp(a.p, b.p, a.len) == 0);

@@ -5,26 +5,53 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/table.h"
+#include "base/terminal.h"
 #include "exporter.h"
 #include "span_json.h"
+#include "target.h"
 
 #define HELD_MAX  4096
+#define SHOWN_MAX 4096
 #define HOLD_NS   2000000000ULL /* a parent that has not ended by then is not waited for */
-#define DEPTH_MAX 16
+#define DEPTH_MAX 12            /* what is deeper is not indented further */
 
+/* Columns of a line but its request's, and what the request has. */
+#define OTHERS_LEN     83
+#define REQUEST_MIN    24
+#define REQUEST_MAX    80
+#define REQUEST_NO_TTY 44 /* the least; nothing is cut */
+#define BRANCH_LEN     3
+
+/* A span whose parent was not shown yet. */
 struct held {
 	struct span *span;
 	uint64_t since_ns;
+	struct held *older, *newer; /* all, as they came */
+	struct held *sibling,
+		*sibling_last; /* those with the same parent, as they came; last: of the first */
 };
 
 struct console {
-	bool json;
-	bool color;
+	bool json, color, utf8;
 	bool broken; /* nobody reads any more */
-	size_t held_len;
-	struct held held[HELD_MAX]; /* whose parent has not been printed, oldest first */
+	bool headed;
+	bool cut; /* to the terminal's width */
+	unsigned request_len;
+	struct wall wall;
+
+	struct held held[HELD_MAX], *free;
+	struct held *oldest, *newest;
+	struct table by_parent; /* id → the first that waits for it */
+
+	struct span *stack[HELD_MAX]; /* children of the spans that are being shown, referenced */
+	size_t stack_len;
+
+	uint64_t shown[SHOWN_MAX]; /* the spans that were shown last */
+	size_t shown_len;
+	struct table by_shown;
 };
 
 static bool wanted(const struct config *config)
@@ -35,13 +62,111 @@ static bool wanted(const struct config *config)
 static int open_console(const struct config *config, void **ret_self)
 {
 	struct console *c = calloc(1, sizeof(*c));
+	int err;
 
 	if (!c)
 		return -ENOMEM;
+	if ((err = table_init(&c->by_parent, HELD_MAX)) || (err = table_init(&c->by_shown, SHOWN_MAX))) {
+		table_free(&c->by_parent);
+		free(c);
+		return err;
+	}
 	c->json = config->output == OUTPUT_JSON;
-	c->color = config->color && !c->json;
+	c->color = config->color;
+	c->utf8 = terminal_utf8();
+	for (size_t i = HELD_MAX; i--;) {
+		c->held[i].older = c->free;
+		c->free = &c->held[i];
+	}
 	*ret_self = c;
 	return 0;
+}
+
+static uint64_t id_of(const uint8_t id[8])
+{
+	uint64_t key;
+
+	memcpy(&key, id, sizeof(key));
+	return key;
+}
+
+static void hold(struct console *c, struct span *span, uint64_t now_ns)
+{
+	uint64_t parent = id_of(span->parent_id);
+	struct held *h = c->free, *first = table_get(&c->by_parent, parent);
+
+	c->free = h->older;
+	*h = (struct held){ .span = span, .since_ns = now_ns, .older = c->newest };
+	span_ref(span);
+	*(c->newest ? &c->newest->newer : &c->oldest) = h;
+	c->newest = h;
+	if (first)
+		first->sibling_last = first->sibling_last->sibling = h;
+	else if (table_put(&c->by_parent, parent, h) == 0)
+		h->sibling_last = h;
+}
+
+/* Forgets h, whose span the caller has now. Its parent's list is the caller's affair. */
+static struct span *let_go(struct console *c, struct held *h)
+{
+	*(h->older ? &h->older->newer : &c->oldest) = h->newer;
+	*(h->newer ? &h->newer->older : &c->newest) = h->older;
+	h->older = c->free;
+	c->free = h;
+	return h->span;
+}
+
+/* The oldest of all is the first of its siblings. */
+static struct span *take_oldest(struct console *c)
+{
+	struct held *h = c->oldest;
+	uint64_t parent = id_of(h->span->parent_id);
+
+	table_remove(&c->by_parent, parent, h);
+	if (h->sibling) {
+		h->sibling->sibling_last = h->sibling_last;
+		table_put(&c->by_parent, parent, h->sibling);
+	}
+	return let_go(c, h);
+}
+
+static bool was_shown(const struct console *c, const uint8_t id[8])
+{
+	return table_get(&c->by_shown, id_of(id));
+}
+
+static void remember_shown(struct console *c, const struct span *span)
+{
+	uint64_t *slot = &c->shown[c->shown_len++ % SHOWN_MAX];
+
+	if (c->shown_len > SHOWN_MAX)
+		table_remove(&c->by_shown, *slot, slot);
+	*slot = id_of(span->span_id);
+	table_put(&c->by_shown, *slot, slot);
+}
+
+static int by_start(const void *a, const void *b)
+{
+	const struct span *const *one = a, *const *other = b;
+
+	return ((*one)->start_ns > (*other)->start_ns) - ((*one)->start_ns < (*other)->start_ns);
+}
+
+/* Moves the held children of a span to the stack, in the order in which they began. Returns how many. */
+static size_t push_children(struct console *c, const struct span *span)
+{
+	uint64_t id = id_of(span->span_id);
+	struct held *h = table_get(&c->by_parent, id), *next;
+	size_t base = c->stack_len;
+
+	if (h)
+		table_remove(&c->by_parent, id, h);
+	for (; h; h = next) {
+		next = h->sibling;
+		c->stack[c->stack_len++] = let_go(c, h);
+	}
+	qsort(&c->stack[base], c->stack_len - base, sizeof(c->stack[0]), by_start);
+	return c->stack_len - base;
 }
 
 static const char *paint(const struct console *c, const char *code)
@@ -49,151 +174,235 @@ static const char *paint(const struct console *c, const char *code)
 	return c->color ? code : "";
 }
 
-static void bytes_text(uint64_t n, char *buf, size_t size)
+#define PLAIN  "\033[0m"
+#define BOLD   "\033[1m"
+#define DIM    "\033[2m"
+#define RED    "\033[31m"
+#define GREEN  "\033[32m"
+#define YELLOW "\033[33m"
+
+static void print_bytes(uint64_t n, int width)
 {
-	if (n < 10000)
-		snprintf(buf, size, "%llu B", (unsigned long long)n);
-	else if (n < 10000000)
-		snprintf(buf, size, "%.1f kB", (double)n / 1e3);
+	if (!n)
+		printf("%*s", width, "-");
+	else if (n < 10000)
+		printf("%*llu B", width - 2, (unsigned long long)n);
 	else
-		snprintf(buf, size, "%.1f MB", (double)n / 1e6);
+		printf("%*.1f %s", width - 3, n < 10000000 ? (double)n / 1e3 : (double)n / 1e6,
+		       n < 10000000 ? "kB" : "MB");
 }
 
-static void put_text(struct slice s, int width)
+/* The local time at which a tree began. */
+static void print_time(struct console *c, uint64_t start_ns)
 {
-	int n = 0;
+	uint64_t ns = wall_ns(&c->wall, start_ns);
+	time_t second = (time_t)(ns / 1000000000);
+	struct tm tm;
 
-	for (size_t i = 0; i < s.len && n < width; i++, n++) {
-		unsigned char ch = (unsigned char)s.p[i];
+	localtime_r(&second, &tm);
+	printf("%s%02d:%02d:%02d.%03u%s ", paint(c, DIM), tm.tm_hour, tm.tm_min, tm.tm_sec,
+	       (unsigned)(ns % 1000000000 / 1000000), paint(c, PLAIN));
+}
 
-		if (n == width - 1 && i + 1 < s.len)
-			fputs("…", stdout);
-		else
-			putchar(ch < 0x20 || ch >= 0x7f ? '.' : ch);
-	}
-	while (n++ < width)
+/* When a child began, by its parent's time. */
+static void print_offset(struct console *c, uint64_t start_ns, uint64_t parent_ns)
+{
+	double ms = (double)(int64_t)(start_ns - parent_ns) / 1e6;
+
+	printf("%s%+9.1f ms%s ", paint(c, DIM), ms, paint(c, PLAIN));
+}
+
+static void print_request(struct console *c, const struct span *span, unsigned room)
+{
+	struct slice method = span_text(span, TEXT_METHOD), path = span_text(span, TEXT_PATH);
+	unsigned used;
+
+	if (!method.len)
+		method = SLICE("connect");
+	fputs(paint(c, BOLD), stdout);
+	used = terminal_put(stdout, method, 0, c->utf8);
+	printf("%s%*s", paint(c, PLAIN), used < 4 ? (int)(5 - used) : 1, "");
+	used = used < 4 ? 5 : used + 1;
+	used += terminal_put(stdout, path, !c->cut ? 0 : used + 8 < room ? room - used : 8, c->utf8);
+	printf("%*s", used < room ? (int)(room - used) : 0, "");
+}
+
+/* Who and whom: of the tree's first span both, below it only what is new. */
+static void print_ends(struct console *c, const struct span *span, bool first, const struct span *served)
+{
+	struct slice service = slice_of(span->process ? span->process->service : "unknown"),
+		     peer_service = span_text(span, TEXT_PEER_SERVICE);
+	bool client = span->kind == SPAN_CLIENT;
+	char buf[SPAN_ADDRESS_MAX];
+
+	if (first || !client) {
+		terminal_put(stdout, service, 0, c->utf8);
 		putchar(' ');
+	}
+	fputs(c->utf8 ? client ? "→ " : "← " : client ? "-> " : "<- ", stdout);
+	if (client)
+		terminal_put(stdout, span_target(span, buf), 0, c->utf8);
+	else
+		terminal_put(stdout, peer_service.len ? peer_service : span_address(span, &span->peer, buf),
+			     0, c->utf8);
+	if (client && peer_service.len && span->peer.port)
+		printf(":%u", span->peer.port);
+	if (served)
+		printf(" (%.3f ms)", (double)(served->end_ns - served->start_ns) / 1e6);
 }
 
-/* Children start where their line in the tree starts, so the columns after the path stay aligned. */
-static void print_line(struct console *c, const struct span *span, const char *branch, int indent,
-		       const char *note)
+static void print_line(struct console *c, const struct span *span, const struct span *parent,
+		       const char *tree, unsigned tree_len, const struct span *served, const char *note)
 {
-	const char *status_color = span_failed(span)     ? "\033[31m"
-				   : span->status >= 400 ? "\033[33m"
-							 : "\033[32m";
-	struct slice method = span_text(span, TEXT_METHOD), path = span_text(span, TEXT_PATH),
-		     service = span_text(span, TEXT_PEER_SERVICE);
-	char time[64], peer[160], in[32], out[32], status[16];
+	unsigned room = c->request_len > tree_len ? c->request_len - tree_len : 0;
+	char status[16] = "---";
 
-	time_text(span->start_ns, time, sizeof(time));
-	address_text(span, &span->peer, peer, sizeof(peer));
-	bytes_text(span->request_len, in, sizeof(in));
-	bytes_text(span->response_len, out, sizeof(out));
-	snprintf(status, sizeof(status), span->status ? "%d" : "---", span->status);
-	printf("%s%.12s%s %s%s %s%-4.*s%s ", paint(c, "\033[2m"), time + 11, paint(c, "\033[0m"), branch,
-	       span->kind == SPAN_SERVER ? "<-" : "->", paint(c, "\033[1m"), (int)method.len,
-	       method.len ? method.p : "", paint(c, "\033[0m"));
-	put_text(method.len ? path : SLICE("(connect)"), 40 - indent);
-	printf(" %s%3s%s %9.3f ms  %8s / %-8s %s", paint(c, status_color), status, paint(c, "\033[0m"),
-	       (double)(span->end_ns - span->start_ns) / 1e6, in, out, peer);
-	if (service.len)
-		printf(" (%.*s)", (int)service.len, service.p);
+	if (parent)
+		print_offset(c, span->start_ns, parent->start_ns);
+	else
+		print_time(c, span->start_ns);
+	printf("%s%s%s", paint(c, DIM), tree, paint(c, PLAIN));
+	print_request(c, span, room);
+	if (span->status)
+		snprintf(status, sizeof(status), "%d", span->status);
+	printf(" %s%3s%s %9.3f ms ",
+	       paint(c, span_failed(span)     ? RED
+			: span->status >= 400 ? YELLOW
+					      : GREEN),
+	       status, paint(c, PLAIN), (double)(span->end_ns - span->start_ns) / 1e6);
+	print_bytes(span->request_len, 8);
+	print_bytes(span->response_len, 10);
+	fputs("  ", stdout);
+	print_ends(c, span, !parent, served);
 	if (span->error_type)
-		printf(" %s%s%s", paint(c, "\033[31m"), span->error_type, paint(c, "\033[0m"));
-	if (span->incomplete)
-		fputs(" incomplete", stdout);
-	if (span->truncated)
-		fputs(" truncated", stdout);
-	puts(note);
+		printf(" %s%s%s", paint(c, RED), span->error_type, paint(c, PLAIN));
+	if (span->incomplete || span->truncated || note[0])
+		printf("%s%s%s%s%s", paint(c, DIM), span->incomplete ? " incomplete" : "",
+		       span->truncated ? " truncated" : "", note, paint(c, PLAIN));
+	putchar('\n');
 }
 
-static bool is_child(const struct span *span, const struct span *parent)
+/* Does the server's span say nothing that the client's does not, but its duration? */
+static bool is_same_request(const struct span *client, const struct span *server)
 {
-	return memcmp(span->parent_id, parent->span_id, 8) == 0;
+	return client->kind == SPAN_CLIENT && server->kind == SPAN_SERVER &&
+	       client->status == server->status &&
+	       slice_eq(span_text(client, TEXT_METHOD), span_text(server, TEXT_METHOD)) &&
+	       slice_eq(span_text(client, TEXT_PATH), span_text(server, TEXT_PATH)) && !server->error_type &&
+	       !server->incomplete && !server->truncated;
 }
 
-/* Takes the parent's earliest held child out; NULL when there is none. */
-static struct span *take_child(struct console *c, const struct span *parent)
+/* The span's line and below it those of its held children. */
+static void print_tree(struct console *c, const struct span *span, const struct span *parent,
+		       const char *prefix, unsigned depth, bool is_last, const char *note)
 {
-	size_t found = c->held_len;
-	struct span *child;
-
-	for (size_t i = 0; i < c->held_len; i++)
-		if (is_child(c->held[i].span, parent) &&
-		    (found == c->held_len || c->held[i].span->start_ns < c->held[found].span->start_ns))
-			found = i;
-	if (found == c->held_len)
-		return NULL;
-	child = c->held[found].span;
-	memmove(&c->held[found], &c->held[found + 1], (--c->held_len - found) * sizeof(c->held[0]));
-	return child;
-}
-
-static void print_tree(struct console *c, struct span *span, const char *prefix, const char *branch,
-		       int depth, const char *note)
-{
-	struct span *child, *next;
-	char below[4 * DEPTH_MAX + 1], line[4 * DEPTH_MAX + 16];
+	const char *branch = !parent ? "" : c->utf8 ? is_last ? "└─ " : "├─ " : is_last ? "`- " : "|- ";
+	const char *below = !parent || depth >= DEPTH_MAX ? "" : is_last ? "   " : c->utf8 ? "│  " : "|  ";
+	char tree[6 * DEPTH_MAX], line[6 * DEPTH_MAX + 8];
+	size_t base = c->stack_len, n = push_children(c, span);
+	const struct span *served = n == 1 && is_same_request(span, c->stack[base]) ? c->stack[base] : NULL;
 
 	snprintf(line, sizeof(line), "%s%s", prefix, branch);
-	print_line(c, span, line, depth * 3, note);
-	if (depth + 1 >= DEPTH_MAX)
-		return;
-	snprintf(below, sizeof(below), "%s%s", prefix, depth == 0 ? "" : branch[0] == '`' ? "   " : "|  ");
-	for (child = take_child(c, span); child; child = next) {
-		next = take_child(c, span);
-		print_tree(c, child, below, next ? "|- " : "`- ", depth + 1, "");
-		span_unref(child);
+	print_line(c, span, parent, line, depth * BRANCH_LEN, served, note);
+	remember_shown(c, span);
+	if (served) {
+		remember_shown(c, served);
+		n += push_children(c, served);
 	}
+	snprintf(tree, sizeof(tree), "%s%s", prefix, below);
+	for (size_t i = base + !!served; i < base + n; i++)
+		print_tree(c, c->stack[i], served ? served : span, tree, depth + (depth < DEPTH_MAX),
+			   i + 1 == base + n, "");
+	for (size_t i = base; i < base + n; i++)
+		span_unref(c->stack[i]);
+	c->stack_len = base;
 }
 
-static void hold(struct console *c, struct span *span, uint64_t now_ns)
+static void print_root(struct console *c, const struct span *span, const char *note)
 {
-	if (c->held_len == HELD_MAX) {
-		print_tree(c, c->held[0].span, "", "", 0, "  (parent not shown)");
-		span_unref(c->held[0].span);
-		memmove(&c->held[0], &c->held[1], --c->held_len * sizeof(c->held[0]));
-	}
-	span_ref(span);
-	c->held[c->held_len++] = (struct held){ span, now_ns };
+	if (!c->headed)
+		printf("%s%-12s %-*s%6s %12s %8s %9s  %s%s\n", paint(c, BOLD), "TIME",
+		       (int)c->request_len - 2, "REQUEST", "STATUS", "DURATION", "REQ BODY", "RESP BODY",
+		       "SERVICE AND PEER (ITS TIME)", paint(c, PLAIN));
+	c->headed = true;
+	print_tree(c, span, NULL, "", 0, true, note);
+}
+
+static void release(struct console *c, const char *note)
+{
+	struct span *span = take_oldest(c);
+
+	print_root(c, span, note);
+	span_unref(span);
 }
 
 static void release_late(struct console *c, uint64_t before_ns)
 {
-	while (c->held_len && c->held[0].since_ns <= before_ns) {
-		struct span *span = c->held[0].span;
+	while (c->oldest && c->oldest->since_ns <= before_ns)
+		release(c, "  (its request is not over)");
+}
 
-		memmove(&c->held[0], &c->held[1], --c->held_len * sizeof(c->held[0]));
-		print_tree(c, span, "", "", 0, "  (parent still open)");
-		span_unref(span);
+static void show(struct console *c, struct span *span, uint64_t now_ns)
+{
+	if (!span->parent_local) {
+		print_root(c, span, span->kind == SPAN_CLIENT ? "  (parent unknown)" : "");
+	} else if (was_shown(c, span->parent_id)) {
+		print_root(c, span, "  (its request is above)");
+	} else {
+		if (!c->free)
+			release(c, "  (its request is not shown yet)");
+		hold(c, span, now_ns);
 	}
+}
+
+static void measure(struct console *c)
+{
+	unsigned columns = terminal_columns(STDOUT_FILENO),
+		 room = columns > OTHERS_LEN ? columns - OTHERS_LEN : 0;
+
+	c->cut = columns;
+	c->request_len = !columns             ? REQUEST_NO_TTY
+			 : room < REQUEST_MIN ? REQUEST_MIN
+			 : room > REQUEST_MAX ? REQUEST_MAX
+					      : room;
+}
+
+static int send_text(struct console *c, struct span *const *spans, size_t n)
+{
+	struct timespec t;
+	uint64_t now_ns;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	now_ns = (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+	if (n)
+		measure(c);
+	for (size_t i = 0; i < n; i++)
+		show(c, spans[i], now_ns);
+	release_late(c, now_ns > HOLD_NS ? now_ns - HOLD_NS : 0);
+	return fflush(stdout) ? -EPIPE : 0;
+}
+
+static int send_json(struct console *c, struct span *const *spans, size_t n)
+{
+	char json[SPAN_JSON_MAX];
+
+	for (size_t i = 0; i < n; i++)
+		fwrite(json, 1, span_json(spans[i], &c->wall, json, sizeof(json)), stdout);
+	return fflush(stdout) ? -EPIPE : 0;
 }
 
 static int send_spans(void *self, struct span *const *spans, size_t n)
 {
 	struct console *c = self;
-	char json[SPAN_JSON_MAX];
-	struct timespec t;
-	uint64_t now_ns;
+	int err;
 
 	if (c->broken)
 		return n ? -EPIPE : 0;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	now_ns = (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-	for (size_t i = 0; i < n; i++) {
-		struct span *span = spans[i];
-
-		if (c->json)
-			fwrite(json, 1, span_json(span, json, sizeof(json)), stdout);
-		else if (span->parent_local)
-			hold(c, span, now_ns);
-		else
-			print_tree(c, span, "", "", 0, span->kind == SPAN_CLIENT ? "  (parent unknown)" : "");
-	}
-	release_late(c, now_ns > HOLD_NS ? now_ns - HOLD_NS : 0);
-	c->broken = fflush(stdout) != 0;
-	return c->broken ? -EPIPE : 0;
+	if (n)
+		wall_sample(&c->wall);
+	err = c->json ? send_json(c, spans, n) : send_text(c, spans, n);
+	c->broken = err;
+	return err;
 }
 
 static void close_console(void *self)
@@ -203,8 +412,10 @@ static void close_console(void *self)
 	if (!c->broken)
 		release_late(c, UINT64_MAX);
 	fflush(stdout);
-	for (size_t i = 0; i < c->held_len; i++)
-		span_unref(c->held[i].span);
+	while (c->oldest)
+		span_unref(take_oldest(c));
+	table_free(&c->by_parent);
+	table_free(&c->by_shown);
 	free(c);
 }
 

@@ -17,6 +17,7 @@ struct jsonlog {
 	const char *path;
 	int fd;
 	bool failing; /* said so already */
+	struct wall wall;
 	size_t len;
 	char buf[BUFFER_LEN];
 };
@@ -81,10 +82,12 @@ static int send_spans(void *self, struct span *const *spans, size_t n)
 	struct jsonlog *log = self;
 	int err = 0, failed;
 
+	if (n)
+		wall_sample(&log->wall);
 	for (size_t i = 0; i < n; i++) {
 		if (BUFFER_LEN - log->len < SPAN_JSON_MAX && (failed = flush(log)))
 			err = failed;
-		log->len += span_json(spans[i], log->buf + log->len, SPAN_JSON_MAX);
+		log->len += span_json(spans[i], &log->wall, log->buf + log->len, SPAN_JSON_MAX);
 	}
 	if (log->len && (failed = flush(log)))
 		err = failed;

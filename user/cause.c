@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cause.h"
+
+#include "base/pool.h"
+#include "base/table.h"
+
+#define THREADS_MAX    32768
+#define DESTS_MAX      8192
+#define THREAD_IDLE_NS (60ULL * 1000000000)
+#define SWEEP          256 /* threads looked at for idleness each tick */
+
+static struct pool threads;
+static struct table threads_by_id;
+static struct pool dests;
+static struct table dests_by_key;
+static uint32_t sweep_at;
+
+int causes_init(uint32_t max)
+{
+	int err;
+
+	(void)max;
+	sweep_at = 0;
+	if ((err = pool_init(&threads, sizeof(struct thread), THREADS_MAX)) ||
+	    (err = table_init(&threads_by_id, THREADS_MAX)) ||
+	    (err = pool_init(&dests, sizeof(struct dest), DESTS_MAX)))
+		return err;
+	return table_init(&dests_by_key, DESTS_MAX);
+}
+
+void causes_fini(void)
+{
+	table_free(&dests_by_key);
+	pool_free(&dests);
+	table_free(&threads_by_id);
+	pool_free(&threads);
+}
+
+struct thread *thread_get(uint32_t tid, uint64_t now_ns)
+{
+	struct thread *t = table_get(&threads_by_id, tid);
+
+	if (!t) {
+		t = pool_get(&threads);
+		if (!t || table_put(&threads_by_id, tid, t)) {
+			if (t)
+				pool_put(&threads, t);
+			return NULL;
+		}
+		t->tid = tid;
+		t->unclaimed_end = &t->unclaimed;
+	}
+	t->last_ns = now_ns;
+	return t;
+}
+
+static struct process *process_of(const struct work *w)
+{
+	return (struct process *)w->span.process;
+}
+
+/*
+ * A request is quiet when it is neither being read, nor in its turn, nor waiting for a call that was seen:
+ * then it waits for something that cannot be seen, such as a timer, a file or a place in a queue, and may go
+ * on any time.
+ */
+static void update_quiet(struct work *r)
+{
+	const struct stream *s = r->conn ? &r->conn->streams[r->conn->request_dir] : NULL;
+	bool reading = s && s->open && s->work == r;
+	bool quiet = !r->finished && !reading && !r->turns && !r->calls;
+	struct process *p = process_of(r);
+
+	if (quiet == r->quiet || !p)
+		return;
+	r->quiet = quiet;
+	p->quiet += quiet ? 1 : (uint32_t)-1;
+}
+
+static void set_current(struct thread *t, struct work *request)
+{
+	struct work *old = t->current;
+
+	if (old == request)
+		return;
+	if (request) {
+		work_ref(request);
+		request->turns++;
+		update_quiet(request);
+	}
+	t->current = request;
+	if (old) {
+		old->turns--;
+		update_quiet(old);
+		work_unref(old);
+	}
+}
+
+void cause_receiving(struct conn *c)
+{
+	/* A connection that is left over between turns shows that no call waits for one. */
+	if (c->dest && c->dest->idle > 0)
+		c->dest->exhausted = false;
+}
+
+void cause_received(struct conn *c, struct work *request, bool many)
+{
+	struct thread *t = thread_get(c->tid, c->last_ns);
+
+	if (!t)
+		return;
+	t->current_sock = c->sock;
+	t->many = many;
+	t->answering = c->parser && c->request_dir == TX;
+	t->loops |= c->polled && !t->answering;
+	/* A thread that does one thing after the other goes on with it, whatever else it receives. */
+	if (!request && !t->loops && t->open <= 1 && t->current && !t->current->finished)
+		return;
+	set_current(t, request && !request->finished ? request : NULL);
+}
+
+void cause_opened(struct work *r)
+{
+	struct thread *t = thread_get(r->span.tid, r->span.start_ns);
+
+	r->opened = true;
+	if (process_of(r))
+		process_of(r)->open++;
+	if (t)
+		t->open++;
+	update_quiet(r);
+}
+
+void cause_closed(struct work *r)
+{
+	struct thread *t;
+
+	if (!r->opened)
+		return;
+	r->opened = false;
+	if (process_of(r))
+		process_of(r)->open--;
+	t = table_get(&threads_by_id, r->span.tid);
+	if (t && t->open)
+		t->open--;
+	update_quiet(r);
+}
+
+void cause_call_begun(struct work *r)
+{
+	r->calls++;
+	update_quiet(r);
+}
+
+void cause_call_ended(struct work *r)
+{
+	r->calls--;
+	update_quiet(r);
+}
+
+static struct dest *dest_get(const struct conn *c)
+{
+	uint64_t ip[2], key;
+	struct dest *d;
+
+	memcpy(ip, c->peer.ip, sizeof(ip));
+	key = hash_mix(hash_mix(hash_mix(hash_mix(c->pid, ip[0]), ip[1]), c->peer.port), c->peer_id);
+	d = table_get(&dests_by_key, key);
+	if (d)
+		return d;
+	d = pool_get(&dests);
+	if (!d || table_put(&dests_by_key, key, d)) {
+		if (d)
+			pool_put(&dests, d);
+		return NULL;
+	}
+	d->key = key;
+	return d;
+}
+
+static void dest_join(struct conn *c)
+{
+	if (c->dest || !(c->dest = dest_get(c)))
+		return;
+	c->dest->refs++;
+	c->dest->idle++;
+}
+
+void cause_connecting(struct conn *c)
+{
+	dest_join(c);
+	if (!c->dest)
+		return;
+	/* It is not idle before its first call is over. */
+	cause_conn_busy(c);
+	c->dest->exhausted = false;
+}
+
+void cause_conn_busy(struct conn *c)
+{
+	dest_join(c);
+	if (!c->dest || c->busy)
+		return;
+	c->busy = true;
+	if (--c->dest->idle == 0)
+		c->dest->exhausted = true;
+}
+
+void cause_conn_idle(struct conn *c)
+{
+	if (!c->dest || !c->busy)
+		return;
+	c->busy = false;
+	c->dest->idle++;
+}
+
+void cause_conn_gone(struct conn *c)
+{
+	if (c->connect_for) {
+		cause_call_ended(c->connect_for);
+		work_unref(c->connect_for);
+		c->connect_for = NULL;
+	}
+	if (!c->dest)
+		return;
+	if (!c->busy)
+		c->dest->idle--;
+	if (--c->dest->refs == 0) {
+		table_remove(&dests_by_key, c->dest->key, c->dest);
+		pool_put(&dests, c->dest);
+	}
+	c->dest = NULL;
+}
+
+struct work *cause_of(const struct conn *c, enum evidence *ret_evidence)
+{
+	struct thread *t = table_get(&threads_by_id, c->tid);
+	struct work *r = t ? t->current : NULL;
+	bool loops;
+
+	/* The kernel's word on what the thread received last tells whether an event was lost in between. */
+	if (!r || t->many || r->finished || r->span.pid != c->pid || c->cause_sock != t->current_sock)
+		return NULL;
+	/* Who waits for a call where it was made does one thing after the other, whatever woke it. */
+	loops = (r->polled && c->nonblock && !c->read_unpolled) || t->open > 1;
+	if (!loops) {
+		*ret_evidence = EVIDENCE_THREAD;
+		return r;
+	}
+	/* A loop that has waited since may have been woken by anything. */
+	if (c->slept || process_of(r)->quiet > (uint32_t)r->quiet)
+		return NULL;
+	/* The connection that this answer freed may carry what somebody else's request had to queue for. */
+	if (t->answering && c->dest && c->dest->exhausted)
+		return NULL;
+	*ret_evidence = EVIDENCE_TURN;
+	return r;
+}
+
+struct work *cause_if_blocking(const struct conn *c)
+{
+	struct thread *t = table_get(&threads_by_id, c->tid);
+	struct work *r = t ? t->current : NULL;
+
+	if (!r || t->many || t->open > 1 || r->finished || r->span.pid != c->pid ||
+	    c->cause_sock != t->current_sock)
+		return NULL;
+	return r;
+}
+
+void causes_tick(uint64_t now_ns)
+{
+	for (uint32_t i = 0; i < SWEEP && i < threads.touched; i++) {
+		struct thread *t;
+
+		sweep_at = sweep_at + 1 < threads.touched ? sweep_at + 1 : 0;
+		t = (struct thread *)(threads.memory + threads.object_size * sweep_at);
+		if (!t->tid || table_get(&threads_by_id, t->tid) != t || t->open || t->unclaimed ||
+		    now_ns < t->last_ns + THREAD_IDLE_NS)
+			continue;
+		set_current(t, NULL);
+		table_remove(&threads_by_id, t->tid, t);
+		pool_put(&threads, t);
+	}
+}

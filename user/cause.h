@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which request a thread works for. A thread that waits for one thing at a time works for the request that it
+ * received last. A thread with an event loop does so only in the turn of that request: from its receive, or
+ * the receive of the answer to one of its calls, until the thread receives something else. What is kept here
+ * serves to know when even that does not prove anything. Hot path.
+ */
+#pragma once
+
+#include "conn.h"
+#include "work.h"
+
+/* A thread of a traced process. */
+struct thread {
+	uint32_t tid;
+	uint32_t open; /* unanswered requests that it received */
+	uint64_t last_ns;
+	uint64_t current_sock; /* what it received from last */
+	struct work *current;  /* whose turn it is; referenced; NULL: nobody's that is known */
+	bool many;             /* it received several requests at once */
+	bool answering;        /* the turn is that of an answer to a call of current */
+	bool loops;            /* it received requests from sockets that an epoll instance watches */
+	bool answers;          /* it has answered requests that other threads received */
+	uint64_t answered_ns;  /* when it began to send an answer last */
+	struct work *unclaimed, **unclaimed_end; /* calls without a parent since then, referenced */
+	uint32_t unclaimed_len;
+};
+
+/* A place that a process calls: connections to it may be few, and calls may wait for them in the process. */
+struct dest {
+	uint64_t key;
+	uint32_t refs;  /* connections to it */
+	uint32_t idle;  /* ... that have no call in flight */
+	bool exhausted; /* there was none left at some time since: calls may be queued in the process */
+};
+
+/* Reserves room for so many requests in flight. Returns 0 or -ENOMEM. */
+int causes_init(uint32_t max);
+void causes_fini(void);
+
+/* The thread, made known when need be; NULL when there is no room. */
+struct thread *thread_get(uint32_t tid, uint64_t now_ns);
+
+/* Before the connection's event is parsed: the call whose answer may be about to come is remembered. */
+void cause_receiving(struct conn *c);
+
+/*
+ * The connection's thread has received from it: what it does next is for this request (NULL: for nobody that
+ * is known). many: it received several requests at once.
+ */
+void cause_received(struct conn *c, struct work *request, bool many);
+
+/* A request has come in, or was answered. */
+void cause_opened(struct work *request);
+void cause_closed(struct work *request);
+
+/* A call for this request was made, or is over. */
+void cause_call_begun(struct work *request);
+void cause_call_ended(struct work *request);
+
+/* The connection has a call in flight, or none any more. */
+void cause_conn_busy(struct conn *c);
+void cause_conn_idle(struct conn *c);
+
+/* The process has begun to make another connection to this place. */
+void cause_connecting(struct conn *c);
+
+/* The connection is no more. */
+void cause_conn_gone(struct conn *c);
+
+/*
+ * The request for which the connection's thread does what it does now, if nothing else can explain it; sets
+ * *ret_evidence to EVIDENCE_THREAD or EVIDENCE_TURN. NULL: not proven.
+ */
+struct work *cause_of(const struct conn *c, enum evidence *ret_evidence);
+
+/*
+ * The same, if it should turn out that the thread waits for the answer to what it sends now without an event
+ * loop.
+ */
+struct work *cause_if_blocking(const struct conn *c);
+
+/* Forgets threads that have not been seen for long. */
+void causes_tick(uint64_t now_ns);
