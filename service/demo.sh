@@ -5,16 +5,18 @@
 set -eu
 cd "$(dirname "$0")/.."
 B=${B:-build}
-work=$(mktemp -d /tmp/spanhook-demo.XXXXXX)
-pids=()
-declare -A ports
+work=''
+declare -A ports pids
 
 finish() {
-	for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
-	for pid in "${pids[@]}"; do wait "$pid" 2>/dev/null || true; done
-	rm -rf "$work"
+	for pid in $(jobs -p); do kill "$pid" 2>/dev/null || true; done
+	wait
+	[ -z "$work" ] || rm -rf "$work"
 }
 trap finish EXIT
+# A second Ctrl-C does not cut that short.
+trap 'trap "" INT TERM HUP; exit 130' INT TERM HUP
+work=$(mktemp -d /tmp/spanhook-demo.XXXXXX)
 
 say() { printf '\n\033[1m== %s\033[0m\n' "$*" | if [ -t 1 ]; then cat; else sed 's/\x1b\[[0-9;]*m//g'; fi; }
 
@@ -24,41 +26,39 @@ wait_for() {
 	shift
 	for i in $(seq 200); do "$@" >/dev/null 2>&1 && return 0; sleep 0.05; done
 	echo "demo: $what did not come up" >&2
+	[ ! -e "$work/$what.log" ] || cat "$work/$what.log" >&2
 	exit 1
 }
 
-# start NAME COMMAND...: in the background; its port is in $port
+# start NAME COMMAND...: in the background; its process is in ${pids[NAME]}, its port in ${ports[NAME]}
 start() {
 	local name=$1
 	shift
 	"$@" >"$work/$name.log" 2>&1 &
-	pids+=($!)
+	pids[$name]=$!
 	wait_for "$name" grep -q 'listening on' "$work/$name.log"
-	port=$(sed -n 's/.*listening on .*:\([0-9]*\)$/\1/p' "$work/$name.log" | head -n 1)
+	ports[$name]=$(sed -n 's/.*listening on .*:\([0-9]*\)$/\1/p' "$work/$name.log" | head -n 1)
 }
 
 say "Four backends and the order service, none of which knows of tracing"
 for role in user product inventory payment; do
 	start "$role" "$B/backend" --role "$role" --port 0 --latency-ms 2 --jitter-ms 4 --data "service/data/$role.json"
-	ports[$role]=$port
-	echo "$role service on port $port"
+	echo "$role service on port ${ports[$role]}"
 done
 start order "$B/order-service" --port 0 --user-url "http://127.0.0.1:${ports[user]}" --product-url "http://127.0.0.1:${ports[product]}" \
 	--inventory-url "http://127.0.0.1:${ports[inventory]}" --payment-url "http://127.0.0.1:${ports[payment]}" \
 	--database "sqlite://$work/orders.db" --events "file://$work/events.jsonl"
-order=$port order_pid=${pids[-1]}
-echo "order service on port $order, process $order_pid"
+echo "order service on port ${ports[order]}, process ${pids[order]}"
 
-say "spanhook attach -p $order_pid (and the user service's process, to show both ends of a call)"
+say "spanhook attach -p ${pids[order]} (and the user service's process, to show both ends of a call)"
 color=never
 [ -t 1 ] && color=always
-"$B/spanhook" attach -p "$order_pid" -p "${pids[0]}" --color $color --log "$work/spans.jsonl" \
+"$B/spanhook" attach -p "${pids[order]}" -p "${pids[user]}" --color $color --log "$work/spans.jsonl" \
 	--listen 127.0.0.1:19099 >"$work/live" 2>"$work/spanhook.log" &
 spanhook=$!
-pids+=("$spanhook")
 wait_for spanhook grep -q attached "$work/spanhook.log"
 
-url=http://127.0.0.1:$order
+url=http://127.0.0.1:${ports[order]}
 post() { curl -s -o "$work/answer" -w '%{http_code} ' -H 'Content-Type: application/json' -d "$1" "$url/orders"; }
 address='"shipping_address":{"street":"1 Main St","city":"Springfield"}'
 for i in $(seq 12); do post "{\"user_id\":$((i % 5 + 1)),\"items\":[{\"product_id\":1,\"quantity\":1},{\"product_id\":2,\"quantity\":$i}],$address}"; done
@@ -70,14 +70,14 @@ for i in 1 2 3; do post "{\"user_id\":99999,\"items\":[{\"product_id\":1,\"quant
 for i in 1 2 3; do post "{\"user_id\":1,\"items\":[{\"product_id\":99999,\"quantity\":1}],$address}"; done
 for i in 1 2 3; do post "{\"user_id\":1,\"items\":[{\"product_id\":3,\"quantity\":1}],$address}"; done
 echo "are the answers that the client got"
-wait_for "the last span" grep -q '"status":503' "$work/spans.jsonl"
+all_seen() { (($(grep -c '"service":"order-service".*"kind":"server"' "$work/spans.jsonl") == 30)); }
+wait_for "the last span" all_seen
 
 say "Metrics (http://127.0.0.1:19099/metrics)"
 curl -s http://127.0.0.1:19099/metrics | grep -E '^(http_requests_total|external_api_calls_total)'
 if [ "${DEMO_STAY:-0}" = 1 ]; then
 	say "Staying: order service $url, metrics http://127.0.0.1:19099/metrics, spans $work/spans.jsonl; Ctrl-C ends"
 	tail -n +1 -f "$work/live" &
-	pids+=($!)
 	wait $spanhook
 fi
 kill -INT $spanhook

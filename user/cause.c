@@ -14,6 +14,7 @@ static struct table threads_by_id;
 static struct pool dests;
 static struct table dests_by_key;
 static uint32_t sweep_at;
+static uint64_t turn; /* receives so far */
 
 int causes_init(uint32_t max)
 {
@@ -96,11 +97,9 @@ static void set_current(struct thread *t, struct work *request)
 	}
 }
 
-void cause_receiving(struct conn *c)
+void cause_receiving(void)
 {
-	/* A connection that is left over between turns shows that no call waits for one. */
-	if (c->dest && c->dest->idle > 0)
-		c->dest->exhausted = false;
+	turn++;
 }
 
 void cause_received(struct conn *c, struct work *request, bool many)
@@ -109,6 +108,7 @@ void cause_received(struct conn *c, struct work *request, bool many)
 
 	if (!t)
 		return;
+	t->turn = turn;
 	t->current_sock = c->sock;
 	t->many = many;
 	t->answering = c->parser && c->request_dir == TX;
@@ -211,7 +211,8 @@ void cause_conn_idle(struct conn *c)
 	if (!c->dest || !c->busy)
 		return;
 	c->busy = false;
-	c->dest->idle++;
+	if (c->dest->idle++ == 0)
+		c->dest->freed_turn = turn;
 }
 
 void cause_conn_gone(struct conn *c)
@@ -232,12 +233,22 @@ void cause_conn_gone(struct conn *c)
 	c->dest = NULL;
 }
 
-struct work *cause_of(const struct conn *c, enum evidence *ret_evidence)
+/* May calls to the place be waiting in the process for a connection to become free? */
+static bool may_queue(struct dest *d, const struct thread *t)
+{
+	/* A connection that was left over when the turn that freed it ended shows that none did. */
+	if (d && d->idle > 0 && d->freed_turn != t->turn)
+		d->exhausted = false;
+	return d && d->exhausted;
+}
+
+struct work *cause_of(const struct conn *c, enum evidence *ret_evidence, struct work **ret_maybe)
 {
 	struct thread *t = table_get(&threads_by_id, c->tid);
 	struct work *r = t ? t->current : NULL;
 	bool loops;
 
+	*ret_maybe = NULL;
 	/* The kernel's word on what the thread received last tells whether an event was lost in between. */
 	if (!r || t->many || r->finished || r->span.pid != c->pid || c->cause_sock != t->current_sock)
 		return NULL;
@@ -251,8 +262,10 @@ struct work *cause_of(const struct conn *c, enum evidence *ret_evidence)
 	if (c->slept || process_of(r)->quiet > (uint32_t)r->quiet)
 		return NULL;
 	/* The connection that this answer freed may carry what somebody else's request had to queue for. */
-	if (t->answering && c->dest && c->dest->exhausted)
+	if (t->answering && process_of(r)->open > 1 && may_queue(c->dest, t)) {
+		*ret_maybe = r;
 		return NULL;
+	}
 	*ret_evidence = EVIDENCE_TURN;
 	return r;
 }

@@ -15,6 +15,7 @@ struct thread {
 	uint32_t tid;
 	uint32_t open; /* unanswered requests that it received */
 	uint64_t last_ns;
+	uint64_t turn;         /* number of its receive among all of them */
 	uint64_t current_sock; /* what it received from last */
 	struct work *current;  /* whose turn it is; referenced; NULL: nobody's that is known */
 	bool many;             /* it received several requests at once */
@@ -29,9 +30,10 @@ struct thread {
 /* A place that a process calls: connections to it may be few, and calls may wait for them in the process. */
 struct dest {
 	uint64_t key;
-	uint32_t refs;  /* connections to it */
-	uint32_t idle;  /* ... that have no call in flight */
-	bool exhausted; /* there was none left at some time since: calls may be queued in the process */
+	uint32_t refs;       /* connections to it */
+	uint32_t idle;       /* ... that have no call in flight */
+	uint64_t freed_turn; /* in which a connection became idle when none was */
+	bool exhausted;      /* there was none left at some time since: calls may be queued in the process */
 };
 
 /* Reserves room for so many requests in flight. Returns 0 or -ENOMEM. */
@@ -41,8 +43,8 @@ void causes_fini(void);
 /* The thread, made known when need be; NULL when there is no room. */
 struct thread *thread_get(uint32_t tid, uint64_t now_ns);
 
-/* Before the connection's event is parsed: the call whose answer may be about to come is remembered. */
-void cause_receiving(struct conn *c);
+/* The connection's thread receives: a new turn begins. */
+void cause_receiving(void);
 
 /*
  * The connection's thread has received from it: what it does next is for this request (NULL: for nobody that
@@ -70,9 +72,11 @@ void cause_conn_gone(struct conn *c);
 
 /*
  * The request for which the connection's thread does what it does now, if nothing else can explain it; sets
- * *ret_evidence to EVIDENCE_THREAD or EVIDENCE_TURN. NULL: not proven.
+ * *ret_evidence to EVIDENCE_THREAD or EVIDENCE_TURN. NULL: not proven; *ret_maybe is the request then, if all
+ * that speaks against it is that another one may have queued for the connection in the process: if so, this
+ * one queues.
  */
-struct work *cause_of(const struct conn *c, enum evidence *ret_evidence);
+struct work *cause_of(const struct conn *c, enum evidence *ret_evidence, struct work **ret_maybe);
 
 /*
  * The same, if it should turn out that the thread waits for the answer to what it sends now without an event

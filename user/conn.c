@@ -356,10 +356,9 @@ static void transfer(struct conn *c, unsigned dir, const struct event_data *e, s
 	}
 	c->read_unpolled = !c->polled && (c->read_unpolled || !c->read);
 	c->read = true;
-	if (call) {
+	if (call)
 		work_ref(call);
-		cause_receiving(c);
-	}
+	cause_receiving();
 	stream_data(c, dir, e->pos, e->len, head, tail, e->h.time_ns);
 	if (c->request_dir == RX)
 		cause_received(c, received_request(c), c->pending_len > 1);
@@ -372,6 +371,7 @@ static void transfer(struct conn *c, unsigned dir, const struct event_data *e, s
 static void transfer_unread(struct conn *c, unsigned dir)
 {
 	enum evidence evidence;
+	struct work *maybe;
 
 	if (dir == RX) {
 		cause_received(c, c->asked_for, false);
@@ -380,7 +380,7 @@ static void transfer_unread(struct conn *c, unsigned dir)
 	if (c->accepted)
 		return;
 	work_unref(c->asked_for);
-	c->asked_for = cause_of(c, &evidence);
+	c->asked_for = cause_of(c, &evidence, &maybe);
 	if (c->asked_for)
 		work_ref(c->asked_for);
 }

@@ -311,10 +311,10 @@ static struct work *take_connect_for(struct conn *c)
 }
 
 /* The request that a call is made for, if it is proven. */
-static struct work *find_parent(struct work *w, enum evidence *ret_evidence)
+static struct work *find_parent(struct work *w, enum evidence *ret_evidence, struct work **ret_maybe)
 {
 	struct conn *c = w->conn;
-	struct work *opened_for = take_connect_for(c), *caused = cause_of(c, ret_evidence), *named;
+	struct work *opened_for = take_connect_for(c), *caused = cause_of(c, ret_evidence, ret_maybe), *named;
 	uint64_t key = request_id_key(w);
 
 	named = key ? table_find(&by_request_id, key, has_same_request_id, w) : NULL;
@@ -352,13 +352,16 @@ static bool leave_unclaimed(struct work *w)
 static void request_sent(struct work *w)
 {
 	enum evidence evidence = EVIDENCE_UNKNOWN;
-	struct work *parent = find_parent(w, &evidence), *server;
+	struct work *maybe, *parent = find_parent(w, &evidence, &maybe), *server;
 
 	cause_conn_busy(w->conn);
-	if (parent) {
+	if (parent)
 		set_parent(w, parent, evidence);
-		w->calling = true;
-		cause_call_begun(parent);
+	/* Either way the request does not wait for what cannot be seen. */
+	w->call_of = parent ? parent : maybe;
+	if (w->call_of) {
+		work_ref(w->call_of);
+		cause_call_begun(w->call_of);
 	}
 	w->forwarded = w->has_header && parent && parent->has_header &&
 		       memcmp(w->header_span_id, parent->header_span_id, 8) == 0;
@@ -453,7 +456,7 @@ void link_answered(struct work *w)
 void link_connect(struct conn *c)
 {
 	enum evidence evidence;
-	struct work *r = cause_of(c, &evidence);
+	struct work *maybe, *r = cause_of(c, &evidence, &maybe);
 
 	cause_connecting(c);
 	if (!r)
@@ -472,9 +475,10 @@ void link_finish(struct work *w)
 	if (w->request_id_key)
 		table_remove(&by_request_id, w->request_id_key, w);
 	w->position_key = w->request_id_key = 0;
-	if (w->calling)
-		cause_call_ended(w->parent);
-	w->calling = false;
+	if (w->call_of)
+		cause_call_ended(w->call_of);
+	work_unref(w->call_of);
+	w->call_of = NULL;
 	file(w);
 }
 

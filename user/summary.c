@@ -120,7 +120,7 @@ static size_t sort_rows(enum span_kind kind, const struct row **sorted)
 	for (uint32_t i = 0; i < rows_len; i++)
 		if (rows[i].kind == kind)
 			sorted[n++] = &rows[i];
-	qsort(sorted, n, sizeof(*sorted), by_count);
+	qsort(sorted, n, sizeof(void *), by_count);
 	if (others[kind].count)
 		sorted[n++] = &others[kind];
 	return n;

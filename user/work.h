@@ -32,13 +32,12 @@ struct work {
 	bool settled; /* trace_id and parent are final */
 	bool unsettled_listed;
 	bool finished;
-	uint32_t turns; /* of a server: threads that are in its turn now */
-	uint32_t calls; /* ... calls made for it that are not over */
-	bool opened;    /* ... it counts among its thread's open requests */
-	bool quiet;     /* ... and among its process's quiet ones (cause.c) */
-	bool polled;    /* ... an epoll instance watches its connection */
-	bool calling;   /* of a client: it counts among its parent's calls */
-	bool claimable; /* ... whoever answers next on its thread may be its parent */
+	uint32_t turns;       /* of a server: threads that are in its turn now */
+	uint32_t calls;       /* ... calls made for it that are not over */
+	bool opened;          /* ... it counts among its thread's open requests */
+	bool quiet;           /* ... and among its process's quiet ones (cause.c) */
+	bool polled;          /* ... an epoll instance watches its connection */
+	struct work *call_of; /* ... among whose calls it counts; referenced */
 	struct work *unclaimed_next;
 	struct work *parent_if_blocking; /* ... its parent, should its thread wait for the answer right there;
 					    referenced */

@@ -1121,7 +1121,7 @@ static void write_request(struct random_conn *r, uint32_t exchange)
 {
 	char text[128];
 
-	snprintf(text, sizeof(text), "%s /e/%u/%u HTTP/1.1\r\nHost: h\r\n",
+	snprintf(text, sizeof(text), "%s /e/%05u/%03u HTTP/1.1\r\nHost: h\r\n",
 		 draw_below(r->seed, 2) ? "POST" : "PUT", r->number, exchange);
 	if (draw_below(r->seed, 2)) {
 		strcat(text, "\r\n");
@@ -1192,6 +1192,8 @@ static uint64_t check_statuses(const struct random_conn *r)
 		char path[32] = "";
 		struct slice text = seen_text(i, TEXT_PATH);
 
+		if (text.len < strlen("/e/00000/000") && seen[i].span.truncated)
+			continue;
 		memcpy(path, text.p, text.len < sizeof(path) ? text.len : sizeof(path) - 1);
 		if (sscanf(path, "/e/%u/%u", &number, &exchange) != 2 || number != r->number ||
 		    exchange >= SCRIPT_EXCHANGES)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ip.h"
 
-#include <string.h>
 #include <sys/socket.h>
 
 #include "decimal.h"
+#include "slice.h"
 
 #define GROUPS 8
 
@@ -52,10 +52,8 @@ static char *put_ipv6(char *p, const uint8_t *ip)
 	unsigned groups[GROUPS];
 	int zeros, zeros_len;
 
-	if (memcmp(ip, mapped, sizeof(mapped)) == 0) {
-		memcpy(p, "::ffff:", 7);
-		return put_ipv4(p + 7, ip + 12);
-	}
+	if (memcmp(ip, mapped, sizeof(mapped)) == 0)
+		return put_ipv4(slice_put(p, SLICE("::ffff:")), ip + 12);
 	for (int i = 0; i < GROUPS; i++)
 		groups[i] = (unsigned)ip[2 * i] << 8 | ip[2 * i + 1];
 	zeros = longest_zeros(groups, &zeros_len);

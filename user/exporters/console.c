@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/decimal.h"
 #include "base/table.h"
 #include "base/terminal.h"
 #include "exporter.h"
@@ -18,11 +19,16 @@
 #define HOLD_NS   2000000000ULL /* a parent that has not ended by then is not waited for */
 #define DEPTH_MAX 12            /* what is deeper is not indented further */
 
-/* Columns of a line but its request's, and what the request has. */
-#define OTHERS_LEN     83
+/* Columns of a line; with a terminal, request and ends share what the others leave. */
+#define TIME_LEN       13
+#define STATUS_LEN     17 /* and the duration */
+#define BODIES_LEN     19 /* left out where columns are few */
+#define GAP_LEN        2
+#define ENDS_LEN       32
 #define REQUEST_MIN    24
 #define REQUEST_MAX    80
-#define REQUEST_NO_TTY 44 /* the least; nothing is cut */
+#define REQUEST_NO_TTY 44 /* the least: nothing is cut */
+#define BODIES_FROM    110
 #define BRANCH_LEN     3
 
 /* A span whose parent was not shown yet. */
@@ -38,8 +44,9 @@ struct console {
 	bool json, color, utf8;
 	bool broken; /* nobody reads any more */
 	bool headed;
-	bool cut; /* to the terminal's width */
-	unsigned request_len;
+	bool bodies;
+	unsigned request_len, ends_len; /* columns */
+	bool cut;                       /* what is longer */
 	struct wall wall;
 
 	struct held held[HELD_MAX], *free;
@@ -165,7 +172,7 @@ static size_t push_children(struct console *c, const struct span *span)
 		next = h->sibling;
 		c->stack[c->stack_len++] = let_go(c, h);
 	}
-	qsort(&c->stack[base], c->stack_len - base, sizeof(c->stack[0]), by_start);
+	qsort(&c->stack[base], c->stack_len - base, sizeof(void *), by_start);
 	return c->stack_len - base;
 }
 
@@ -233,22 +240,26 @@ static void print_ends(struct console *c, const struct span *span, bool first, c
 	struct slice service = slice_of(span->process ? span->process->service : "unknown"),
 		     peer_service = span_text(span, TEXT_PEER_SERVICE);
 	bool client = span->kind == SPAN_CLIENT;
-	char buf[SPAN_ADDRESS_MAX];
+	char address[SPAN_ADDRESS_MAX], text[2 * SPAN_ADDRESS_MAX + sizeof(span->process->service)],
+		*p = text;
 
-	if (first || !client) {
-		terminal_put(stdout, service, 0, c->utf8);
-		putchar(' ');
-	}
-	fputs(c->utf8 ? client ? "→ " : "← " : client ? "-> " : "<- ", stdout);
-	if (client)
-		terminal_put(stdout, span_target(span, buf), 0, c->utf8);
+	if (first || !client)
+		p = slice_put(slice_put(p, service), SLICE(" "));
+	if (c->utf8)
+		p = slice_put(p, client ? SLICE("→ ") : SLICE("← "));
 	else
-		terminal_put(stdout, peer_service.len ? peer_service : span_address(span, &span->peer, buf),
-			     0, c->utf8);
-	if (client && peer_service.len && span->peer.port)
-		printf(":%u", span->peer.port);
+		p = slice_put(p, client ? SLICE("-> ") : SLICE("<- "));
+	if (client)
+		p = slice_put(p, span_target(span, address));
+	else
+		p = slice_put(p, peer_service.len ? peer_service : span_address(span, &span->peer, address));
+	if (client && peer_service.len && span->peer.port) {
+		*p++ = ':';
+		p = put_decimal(p, span->peer.port);
+	}
 	if (served)
-		printf(" (%.3f ms)", (double)(served->end_ns - served->start_ns) / 1e6);
+		p += sprintf(p, " (%.3f ms)", (double)(served->end_ns - served->start_ns) / 1e6);
+	terminal_put(stdout, (struct slice){ text, (size_t)(p - text) }, c->cut ? c->ends_len : 0, c->utf8);
 }
 
 static void print_line(struct console *c, const struct span *span, const struct span *parent,
@@ -265,13 +276,15 @@ static void print_line(struct console *c, const struct span *span, const struct 
 	print_request(c, span, room);
 	if (span->status)
 		snprintf(status, sizeof(status), "%d", span->status);
-	printf(" %s%3s%s %9.3f ms ",
+	printf(" %s%3s%s %9.3f ms",
 	       paint(c, span_failed(span)     ? RED
 			: span->status >= 400 ? YELLOW
 					      : GREEN),
 	       status, paint(c, PLAIN), (double)(span->end_ns - span->start_ns) / 1e6);
-	print_bytes(span->request_len, 8);
-	print_bytes(span->response_len, 10);
+	if (c->bodies) {
+		print_bytes(span->request_len, 9);
+		print_bytes(span->response_len, 10);
+	}
 	fputs("  ", stdout);
 	print_ends(c, span, !parent, served);
 	if (span->error_type)
@@ -321,8 +334,8 @@ static void print_tree(struct console *c, const struct span *span, const struct 
 static void print_root(struct console *c, const struct span *span, const char *note)
 {
 	if (!c->headed)
-		printf("%s%-12s %-*s%6s %12s %8s %9s  %s%s\n", paint(c, BOLD), "TIME",
-		       (int)c->request_len - 2, "REQUEST", "STATUS", "DURATION", "REQ BODY", "RESP BODY",
+		printf("%s%-12s %-*s%6s %12s%s  %s%s\n", paint(c, BOLD), "TIME", (int)c->request_len - 2,
+		       "REQUEST", "STATUS", "DURATION", c->bodies ? " REQ BODY RESP BODY" : "",
 		       "SERVICE AND PEER (ITS TIME)", paint(c, PLAIN));
 	c->headed = true;
 	print_tree(c, span, NULL, "", 0, true, note);
@@ -357,14 +370,18 @@ static void show(struct console *c, struct span *span, uint64_t now_ns)
 
 static void measure(struct console *c)
 {
-	unsigned columns = terminal_columns(STDOUT_FILENO),
-		 room = columns > OTHERS_LEN ? columns - OTHERS_LEN : 0;
+	unsigned columns = terminal_columns(STDOUT_FILENO), others, room;
 
 	c->cut = columns;
-	c->request_len = !columns             ? REQUEST_NO_TTY
-			 : room < REQUEST_MIN ? REQUEST_MIN
-			 : room > REQUEST_MAX ? REQUEST_MAX
-					      : room;
+	c->bodies = !columns || columns >= BODIES_FROM;
+	c->request_len = REQUEST_NO_TTY;
+	if (!columns)
+		return;
+	others = TIME_LEN + STATUS_LEN + (c->bodies ? BODIES_LEN : 0) + GAP_LEN;
+	room = columns > others + ENDS_LEN ? columns - others - ENDS_LEN : 0;
+	c->request_len = room < REQUEST_MIN ? REQUEST_MIN : room > REQUEST_MAX ? REQUEST_MAX : room;
+	others += c->request_len;
+	c->ends_len = columns > others + ENDS_LEN / 2 ? columns - others : ENDS_LEN / 2;
 }
 
 static int send_text(struct console *c, struct span *const *spans, size_t n)
