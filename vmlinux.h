@@ -136,16 +136,71 @@ struct unix_sock {
 	struct sock *peer;
 };
 
-struct hlist_head;
+struct list_head {
+	struct list_head *next;
+};
+
+struct hlist_node {
+	struct hlist_node *next;
+};
+
+struct hlist_head {
+	struct hlist_node *first;
+};
+
+struct file_operations;
+
+struct qstr {
+	const unsigned char *name;
+};
+
+struct dentry {
+	struct qstr d_name;
+};
+
+struct path {
+	struct dentry *dentry;
+};
 
 struct file {
+	const struct file_operations *f_op;
 	unsigned int f_flags;
+	void *private_data;
+	struct path f_path;
 	struct hlist_head *f_ep;
 };
 
 struct socket {
 	struct file *file;
 	struct sock *sk;
+};
+
+struct epoll_filefd {
+	struct file *file;
+} __attribute__((packed));
+
+struct epoll_event {
+	__u32 events;
+} __attribute__((packed));
+
+struct timerfd_ctx {
+	u64 ticks;
+};
+
+struct eventfd_ctx {
+	__u64 count;
+};
+
+struct eventpoll {
+	struct list_head rdllist;
+};
+
+struct epitem {
+	struct list_head rdllink;
+	struct epoll_filefd ffd;
+	struct eventpoll *ep;
+	struct hlist_node fllink;
+	struct epoll_event event;
 };
 
 struct signal_struct {

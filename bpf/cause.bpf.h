@@ -2,9 +2,22 @@
 /* A thread's cause: set when it receives, stamped on every event that it causes. */
 #pragma once
 
-#include "maps.bpf.h"
+#include "turn.bpf.h"
 
-static __always_inline void cause_set(__u64 sock, __u32 pos)
+#define AF_UNIX 1
+
+/*
+ * Did this end accept the connection? A TCP socket that was accepted is a clone of its listener and keeps its
+ * backlog (sk_clone_lock(), net/core/sock.c); one that connected never had any. A unix one keeps its name.
+ */
+static __always_inline bool is_accepted(const struct sock *sk)
+{
+	if (sk->__sk_common.skc_family == AF_UNIX)
+		return BPF_CORE_READ((struct unix_sock *)sk, addr);
+	return sk->sk_max_ack_backlog;
+}
+
+static __always_inline void cause_set(const struct sock *sk, __u64 sock, __u32 pos)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct cause *c = bpf_task_storage_get(&causes, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
@@ -13,11 +26,13 @@ static __always_inline void cause_set(__u64 sock, __u32 pos)
 		return;
 	c->sock = sock;
 	c->pos = pos;
+	c->item = turn_item(sk);
 	c->switches = task->nvcsw;
 }
 
-/* The current thread's cause; sets EVENT_SLEPT in flags when it has waited since. */
-static __always_inline void cause_get(struct cause *ret_cause, __u16 *flags)
+/* The cause of what the current thread does to the socket; adds to flags what is known of the time since. */
+static __always_inline void cause_get(const struct sock *sk, __u64 sock, struct cause *ret_cause,
+				      __u16 *flags)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct cause *c = bpf_task_storage_get(&causes, task, 0, 0);
@@ -26,4 +41,7 @@ static __always_inline void cause_get(struct cause *ret_cause, __u16 *flags)
 	ret_cause->pos = c ? c->pos : 0;
 	if (c && c->switches != task->nvcsw)
 		*flags |= EVENT_SLEPT;
+	/* What goes back to a client where it came from needs no cause. */
+	if (c && (c->sock != sock || !is_accepted(sk)))
+		*flags |= turn_flags(c->item, sk);
 }

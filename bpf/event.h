@@ -31,6 +31,9 @@ enum event_flag {
 	EVENT_NO_PAYLOAD = 1 << 1, /* data: its bytes could not be located or read */
 	EVENT_FRESH = 1 << 2,      /* conn: seen from its first byte on, in both directions */
 	EVENT_CLIENT = 1 << 3,     /* conn: this side connected */
+	EVENT_TURN_ON = 1 << 8,    /* data, conn: its thread is still in the turn of what it received last */
+	EVENT_TURN_OVER =
+		1 << 9, /* ... it is not; both: in the same batch; neither: cannot be told (turn.bpf.h) */
 	EVENT_SLEPT = 1 << 5,    /* data, conn: the thread has waited for something since it received last */
 	EVENT_POLLED = 1 << 6,   /* data: an epoll instance watches the socket */
 	EVENT_NONBLOCK = 1 << 7, /* data: the socket does not block */

@@ -60,6 +60,7 @@ struct {
 struct cause {
 	__u64 sock;
 	__u32 pos;
+	__u64 item;     /* the socket's entry in its epoll instance; 0: none */
 	__u64 switches; /* voluntary context switches of the thread by then */
 };
 

@@ -111,17 +111,6 @@ static __always_inline void fill_path(struct event_conn *e, struct sock *sk, str
 	e->path_len = len;
 }
 
-/*
- * Did this end accept the connection? A TCP socket that was accepted is a clone of its listener and keeps its
- * backlog (sk_clone_lock(), net/core/sock.c); one that connected never had any. A unix one keeps its name.
- */
-static __always_inline bool is_accepted(struct sock *sk)
-{
-	if (sk->__sk_common.skc_family == AF_UNIX)
-		return BPF_CORE_READ((struct unix_sock *)sk, addr);
-	return sk->sk_max_ack_backlog;
-}
-
 /* How the process waits for the socket: whether it may do other things meanwhile. */
 static __always_inline __u16 waiting_flags(const struct sock *sk)
 {
@@ -156,7 +145,7 @@ static __always_inline void announce(struct sock *sk, struct sock_state *s, __u6
 	e.tx_pos = tx_pos;
 	e.rx_pos = rx_pos;
 	e.h.flags |= waiting_flags(sk);
-	cause_get(&cause, &e.h.flags);
+	cause_get(sk, s->id, &cause, &e.h.flags);
 	e.cause_sock = cause.sock;
 	if (e.family == AF_UNIX) {
 		struct sock *peer = BPF_CORE_READ((struct unix_sock *)sk, peer);
@@ -235,7 +224,7 @@ static __always_inline int transfer(struct sock *sk, __u32 len, __u16 dir, bool 
 
 	scratch->e.pos = dir ? tx_pos : rx_pos;
 	scratch->e.len = len;
-	cause_get(&cause, &scratch->e.h.flags);
+	cause_get(sk, s->id, &cause, &scratch->e.h.flags);
 	scratch->e.cause_sock = cause.sock;
 	scratch->e.cause_pos = cause.pos;
 	scratch->e.h.flags |= waiting_flags(sk);
@@ -248,7 +237,7 @@ static __always_inline int transfer(struct sock *sk, __u32 len, __u16 dir, bool 
 		s->capture_left -= min_u32(s->capture_left, scratch->e.head_len);
 	}
 	if (!dir && len)
-		cause_set(s->id, rx_pos + len);
+		cause_set(sk, s->id, rx_pos + len);
 
 	size = sizeof(scratch->e) + scratch->e.head_len + scratch->e.tail_len;
 	if (size <= sizeof(*scratch))

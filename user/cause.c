@@ -8,6 +8,7 @@
 #define DESTS_MAX      8192
 #define THREAD_IDLE_NS (60ULL * 1000000000)
 #define SWEEP          256 /* threads looked at for idleness each tick */
+#define IN_ORDER_MIN   8   /* answers in order after which a thread is taken to do everything in order */
 
 static struct pool threads;
 static struct table threads_by_id;
@@ -15,6 +16,8 @@ static struct pool dests;
 static struct table dests_by_key;
 static uint32_t sweep_at;
 static uint64_t turn; /* receives so far */
+
+_Atomic uint64_t cause_undecided[UNDECIDED_REASONS];
 
 int causes_init(uint32_t max)
 {
@@ -108,6 +111,11 @@ void cause_received(struct conn *c, struct work *request, bool many)
 
 	if (!t)
 		return;
+	/* Without a word from the loop, only a wait tells that it was asked. */
+	if (!c->turn_on && (c->turn_over || c->slept))
+		t->batch = 0;
+	if (!request || request != t->current || !t->batch)
+		t->batch++;
 	t->turn = turn;
 	t->current_sock = c->sock;
 	t->many = many;
@@ -117,6 +125,16 @@ void cause_received(struct conn *c, struct work *request, bool many)
 	if (!request && !t->loops && t->open <= 1 && t->current && !t->current->finished)
 		return;
 	set_current(t, request && !request->finished ? request : NULL);
+}
+
+void cause_answering(struct thread *t, const struct work *r)
+{
+	if (t->batch <= 1 || r->span.tid != t->tid)
+		return;
+	if (t->current == r)
+		t->in_order++;
+	else
+		t->deferring = true;
 }
 
 void cause_opened(struct work *r)
@@ -242,32 +260,65 @@ static bool may_queue(struct dest *d, const struct thread *t)
 	return d && d->exhausted;
 }
 
+/* What speaks against the thread working for request r; UNDECIDED_REASONS: nothing. */
+static enum undecided doubt(struct thread *t, const struct work *r, const struct conn *c)
+{
+	if (!r)
+		return UNDECIDED_no_request;
+	/* The kernel's word on what the thread received last tells whether an event was lost in between. */
+	if (c->cause_sock != t->current_sock || r->span.pid != c->pid)
+		return UNDECIDED_event_lost;
+	if (t->many)
+		return UNDECIDED_several;
+	return r->finished ? UNDECIDED_answered : UNDECIDED_REASONS;
+}
+
+/* What speaks against it, too, when the thread has an event loop. */
+static enum undecided doubt_in_loop(const struct thread *t, const struct work *r, const struct conn *c)
+{
+	bool in_order = t->in_order >= IN_ORDER_MIN && !t->deferring;
+
+	if (c->turn_on && c->turn_over)
+		return UNDECIDED_batch;
+	if (c->turn_over && t->in_turn)
+		return UNDECIDED_turn_over;
+	if (!c->turn_on && c->slept)
+		return UNDECIDED_slept;
+	if (t->batch > 1 && !in_order)
+		return UNDECIDED_others;
+	if (!c->turn_on && !in_order && process_of(r)->quiet > (uint32_t)r->quiet)
+		return UNDECIDED_others;
+	/* The connection that this answer freed may carry what somebody else's request had to queue for. */
+	if (t->answering && process_of(r)->open > 1 && may_queue(c->dest, t))
+		return UNDECIDED_queue;
+	return UNDECIDED_REASONS;
+}
+
+static struct work *decided(enum undecided reason, struct work *r)
+{
+	if (reason == UNDECIDED_REASONS)
+		return r;
+	atomic_fetch_add_explicit(&cause_undecided[reason], 1, memory_order_relaxed);
+	return NULL;
+}
+
 struct work *cause_of(const struct conn *c, enum evidence *ret_evidence, struct work **ret_maybe)
 {
 	struct thread *t = table_get(&threads_by_id, c->tid);
 	struct work *r = t ? t->current : NULL;
-	bool loops;
+	enum undecided reason = doubt(t, r, c);
 
 	*ret_maybe = NULL;
-	/* The kernel's word on what the thread received last tells whether an event was lost in between. */
-	if (!r || t->many || r->finished || r->span.pid != c->pid || c->cause_sock != t->current_sock)
-		return NULL;
+	*ret_evidence = EVIDENCE_THREAD;
 	/* Who waits for a call where it was made does one thing after the other, whatever woke it. */
-	loops = (r->polled && c->nonblock && !c->read_unpolled) || t->open > 1;
-	if (!loops) {
-		*ret_evidence = EVIDENCE_THREAD;
-		return r;
-	}
-	/* A loop that has waited since may have been woken by anything. */
-	if (c->slept || process_of(r)->quiet > (uint32_t)r->quiet)
-		return NULL;
-	/* The connection that this answer freed may carry what somebody else's request had to queue for. */
-	if (t->answering && process_of(r)->open > 1 && may_queue(c->dest, t)) {
-		*ret_maybe = r;
-		return NULL;
-	}
+	if (reason != UNDECIDED_REASONS || (!(r->polled && c->nonblock && !c->read_unpolled) && t->open <= 1))
+		return decided(reason, r);
 	*ret_evidence = EVIDENCE_TURN;
-	return r;
+	t->in_turn |= c->turn_on;
+	reason = doubt_in_loop(t, r, c);
+	if (reason == UNDECIDED_queue)
+		*ret_maybe = r;
+	return decided(reason, r);
 }
 
 struct work *cause_if_blocking(const struct conn *c)

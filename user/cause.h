@@ -10,6 +10,16 @@
 #include "conn.h"
 #include "work.h"
 
+enum undecided {
+#define UNDECIDED(reason, help) UNDECIDED_##reason,
+#include "undecided.def"
+#undef UNDECIDED
+	UNDECIDED_REASONS,
+};
+
+/* How often each reason was met: for calls, and for connections that were opened. */
+extern _Atomic uint64_t cause_undecided[UNDECIDED_REASONS];
+
 /* A thread of a traced process. */
 struct thread {
 	uint32_t tid;
@@ -21,8 +31,14 @@ struct thread {
 	bool many;             /* it received several requests at once */
 	bool answering;        /* the turn is that of an answer to a call of current */
 	bool loops;            /* it received requests from sockets that an epoll instance watches */
-	bool answers;          /* it has answered requests that other threads received */
-	uint64_t answered_ns;  /* when it began to send an answer last */
+	uint32_t batch;        /* requests that it received something for since it asked its loop for more */
+	uint32_t in_order; /* answers that it sent right after what they waited for, while there was more to
+			      do */
+	bool deferring; /* an answer came when it had received for another request since: work waits in queues
+			 */
+	bool in_turn;   /* it was seen to send before it was back in its loop */
+	bool answers;   /* it has answered requests that other threads received */
+	uint64_t answered_ns;                    /* when it began to send an answer last */
 	struct work *unclaimed, **unclaimed_end; /* calls without a parent since then, referenced */
 	uint32_t unclaimed_len;
 };
@@ -51,6 +67,9 @@ void cause_receiving(void);
  * is known). many: it received several requests at once.
  */
 void cause_received(struct conn *c, struct work *request, bool many);
+
+/* The thread begins to send the answer to a request that it received itself. */
+void cause_answering(struct thread *t, const struct work *request);
 
 /* A request has come in, or was answered. */
 void cause_opened(struct work *request);

@@ -180,6 +180,14 @@ static void set_owner(struct conn *c, const struct event *h, struct process *p)
 	c->process = p;
 }
 
+static void set_cause(struct conn *c, const struct event *h, uint64_t cause_sock)
+{
+	c->cause_sock = cause_sock;
+	c->slept = h->flags & EVENT_SLEPT;
+	c->turn_on = h->flags & EVENT_TURN_ON;
+	c->turn_over = h->flags & EVENT_TURN_OVER;
+}
+
 static void set_position(struct stream *s, uint32_t pos)
 {
 	s->next_pos = pos;
@@ -227,8 +235,7 @@ void conn_announced(const struct event_conn *e)
 	c->accepted = e->h.flags & EVENT_ACCEPTED;
 	if (c->client && !e->local_port) {
 		c->connect_ns = e->h.time_ns;
-		c->cause_sock = e->cause_sock;
-		c->slept = e->h.flags & EVENT_SLEPT;
+		set_cause(c, &e->h, e->cause_sock);
 		c->nonblock = e->h.flags & EVENT_NONBLOCK;
 		link_connect(c);
 		return;
@@ -308,6 +315,7 @@ static bool check_position(struct conn *c, unsigned dir, const struct event_data
 			stream_gap(c, dir, (uint32_t)ahead, e->h.time_ns);
 		} else {
 			c->fresh = false;
+			c->desynced = c->owed = true;
 			stream_release(s);
 		}
 	}
@@ -318,10 +326,11 @@ static bool check_position(struct conn *c, unsigned dir, const struct event_data
 /* A message whose own end was lost ended before the other side's next one began. */
 static void turn(struct conn *c, unsigned dir)
 {
-	c->turned = c->last_dir == !dir;
-	c->last_dir = (uint8_t)dir;
-	if (c->turned)
+	if (c->last_dir == !dir) {
+		c->turned = true;
 		stream_finish_lost(c, !dir);
+	}
+	c->last_dir = (uint8_t)dir;
 }
 
 static void peer_ended(struct conn *c, uint64_t now_ns)
@@ -400,8 +409,7 @@ void conn_data(const struct event_data *e)
 		return;
 	c->last_ns = e->h.time_ns;
 	set_owner(c, &e->h, p);
-	c->cause_sock = e->cause_sock;
-	c->slept = e->h.flags & EVENT_SLEPT;
+	set_cause(c, &e->h, e->cause_sock);
 	c->polled = e->h.flags & EVENT_POLLED;
 	c->nonblock = e->h.flags & EVENT_NONBLOCK;
 	if (e->len == 0) {
@@ -411,6 +419,7 @@ void conn_data(const struct event_data *e)
 		return;
 	}
 	stat_add(STAT_traffic_bytes, e->len);
+	c->caught_up = dir == TX && e->cause_sock == c->sock && e->cause_pos == c->streams[RX].next_pos;
 	if (!check_position(c, dir, e))
 		return;
 	turn(c, dir);

@@ -47,11 +47,13 @@ struct conn {
 		*connect_for;   /* ... the request that it was opened for, until its first call; referenced */
 	struct work *asked_for; /* the request for which something that cannot be read was sent; referenced */
 	uint64_t cause_sock;    /* of the last event: what its thread had received from before */
-	bool slept;             /* ... the thread had waited since */
-	bool polled;            /* ... an epoll instance watches the socket */
+	bool turn_on, turn_over; /* ... EVENT_TURN_ON, EVENT_TURN_OVER */
+	bool slept;              /* ... the thread had waited since */
+	bool polled;             /* ... an epoll instance watches the socket */
 	bool nonblock;
 	bool read;               /* its process has read from it */
 	bool read_unpolled;      /* its process has read from it, and never by way of an epoll instance */
+	bool called;             /* a call was made on it */
 	bool busy;               /* a call is in flight */
 	struct process *process; /* whose event came last; referenced */
 	uint32_t pid, tid;       /* of the last event in a process's context */
@@ -60,14 +62,18 @@ struct conn {
 	bool client;             /* this side connected */
 	bool accepted;           /* the peer connected */
 	bool opaque;             /* carries what no parser can read */
-	bool turned;             /* the event at hand moves the other way than the one before */
+	bool turned;             /* the direction has changed since a message began */
 	bool pipelined;          /* requests were once sent before the one before was answered */
-	bool overlapped;         /* ... even after some response to the ones before had come */
-	bool desynced;           /* which response answers which request is not known at the moment */
-	bool requested;          /* a request was seen */
-	bool lossy;              /* bytes were lost since all that was asked was last known to be answered */
-	uint32_t begun;          /* requests that began in the event at hand */
-	uint32_t orphans;        /* responses without a request since the last request */
+	bool overlaps;    /* a request came after a response to others, but before they all had theirs */
+	bool overlapped;  /* ... and surely not because the rest of their responses was lost */
+	bool desynced;    /* responses to requests that come now cannot be told from others */
+	bool owed;        /* requests were lost, and no response has come since */
+	bool doubtful;    /* responses were lost, and maybe their requests too */
+	bool caught_up;   /* whose thread sends has received all that is known to have come */
+	bool requested;   /* a request was seen */
+	bool lossy;       /* bytes were lost since all that was asked was last known to be answered */
+	uint32_t begun;   /* requests that began in the event at hand */
+	uint32_t orphans; /* responses without a request since the last request */
 	uint8_t last_dir;
 	uint8_t request_dir;         /* RX: this side serves */
 	const struct parser *parser; /* NULL: protocol not known (yet) */

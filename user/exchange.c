@@ -87,6 +87,20 @@ static void describe(struct span *span, const struct conn *c)
 		span_set_text(span, TEXT_SOCKET_PATH, (struct slice){ c->path, c->path_len });
 }
 
+/*
+ * A request came after a response: whoever sends on only when all is answered has nothing unanswered now, and
+ * responses that did not come were lost.
+ */
+static void all_answered(struct conn *c, unsigned dir)
+{
+	if (c->overlapped || c->owed || c->streams[!dir].open)
+		return;
+	if (c->lossy)
+		exchange_fail(c, NULL, c->streams[!dir].last_ns);
+	if (!c->pending)
+		c->lossy = c->doubtful = c->desynced = false;
+}
+
 static void begin_request(struct conn *c, unsigned dir, const struct message *m)
 {
 	struct stream *s = &c->streams[dir];
@@ -97,17 +111,9 @@ static void begin_request(struct conn *c, unsigned dir, const struct message *m)
 	c->requested = true;
 	c->begun++;
 	c->orphans = 0;
-	/* Whoever sends on only when all is answered has nothing unanswered now: those responses were lost.
-	 */
-	if (turned && !c->overlapped && !c->streams[!dir].open) {
-		if (c->lossy)
-			exchange_fail(c, NULL, c->streams[!dir].last_ns);
-		c->lossy = c->desynced = false;
-	}
-	if (c->pending && !c->desynced) {
-		c->pipelined = true;
-		c->overlapped |= turned;
-	}
+	if (turned)
+		all_answered(c, dir);
+	c->overlaps |= turned && c->pending && !c->lossy;
 	if (c->pending_len >= PENDING_MAX) {
 		drop_add(DROP_pending_full, 1);
 		c->desynced = true;
@@ -115,7 +121,7 @@ static void begin_request(struct conn *c, unsigned dir, const struct message *m)
 	}
 	w = work_new();
 	if (!w) {
-		c->desynced |= c->pipelined;
+		c->desynced = true;
 		return;
 	}
 	w->conn = c;
@@ -146,11 +152,31 @@ static void begin_request(struct conn *c, unsigned dir, const struct message *m)
 
 static struct work *find_request(const struct conn *c, uint64_t key)
 {
-	struct work *w = c->desynced ? NULL : c->pending;
+	struct work *w = c->pending;
 
 	while (key && w && w->key != key)
 		w = w->pending;
 	return w;
+}
+
+static void give_up(struct conn *c, struct work *w, uint64_t now_ns)
+{
+	w->span.incomplete = true;
+	finish(c, w, now_ns);
+}
+
+/*
+ * A response starts after others were lost, and maybe their requests too. It answers the one request that is
+ * left if its sender has received none since.
+ */
+static void dispel_doubt(struct conn *c, uint64_t now_ns)
+{
+	c->doubtful = false;
+	if (c->pending_len == 1 && c->caught_up && !c->desynced && !c->overlapped)
+		return;
+	c->desynced |= c->pending_len > 0;
+	while (c->pending)
+		give_up(c, c->pending, now_ns);
 }
 
 static void begin_response(struct conn *c, unsigned dir, const struct message *m)
@@ -161,6 +187,9 @@ static void begin_response(struct conn *c, unsigned dir, const struct message *m
 	c->turned = false;
 	if (m->flags & MESSAGE_INTERIM)
 		return;
+	c->owed = false;
+	if (c->doubtful)
+		dispel_doubt(c, s->start_ns);
 	w = find_request(c, m->key);
 	if (!w) {
 		c->orphans++;
@@ -173,6 +202,7 @@ static void begin_response(struct conn *c, unsigned dir, const struct message *m
 		link_answer(w, c->tid, s->start_ns);
 	else
 		link_answered(w);
+	c->pipelined |= w->pending && !c->lossy;
 	w->span.first_byte_ns = s->start_ns;
 	w->span.status = m->status;
 	w->span.truncated |= !!(m->flags & MESSAGE_TRUNCATED);
@@ -211,36 +241,50 @@ void exchange_end(struct conn *c, unsigned dir, uint64_t end_ns)
 	struct work *w = s->work;
 
 	s->work = NULL;
-	if (w && !w->finished && (conn_flow(c, dir) == FLOW_RESPONSE || w->oneway))
+	if (w && !w->finished && (conn_flow(c, dir) == FLOW_RESPONSE || w->oneway)) {
+		c->overlapped |= c->overlaps && !w->span.incomplete;
+		c->overlaps = false;
 		finish(c, w, end_ns);
+	}
 	work_unref(w);
 }
 
-void exchange_lost(struct conn *c, unsigned dir)
+/* Those that were lost come after all that are known, whose responses can still be told. */
+static void requests_lost(struct conn *c, bool unseen)
 {
-	struct stream *s = &c->streams[dir];
+	c->desynced = true;
+	c->owed |= !unseen || c->pipelined || !c->orphans;
+}
 
-	c->lossy = true;
-	if (conn_flow(c, dir) == FLOW_REQUEST) {
-		/* Requests may be missing; unless their responses were seen already, those are still to come.
-		 */
-		if (c->pipelined && !c->orphans)
-			c->desynced = true;
+/*
+ * What was lost holds the start of the response to the oldest request, or the end of the one in progress, and
+ * maybe more. If just one other request waits, what starts next is for that one, or dispel_doubt() sees it.
+ */
+static void responses_lost(struct conn *c, const struct stream *s, bool unseen)
+{
+	bool in_progress = s->open && s->work && s->work == c->pending;
+	struct work **others = in_progress ? &c->pending->pending : &c->pending;
+	bool sure = !c->overlapped && !c->desynced && (in_progress || !s->open);
+
+	c->doubtful = true;
+	if (sure && c->pending_len + !in_progress <= 2)
+		return;
+	if (sure && unseen && !in_progress && !s->lost && !c->pipelined && c->pending_len == 2) {
+		give_up(c, c->pending, s->last_ns);
 		return;
 	}
-	/* With two unanswered, a response that starts after this can only be the second one's. */
-	while (c->pending && c->pending_len > 1) {
-		struct work *w = c->pending;
+	c->desynced |= *others != NULL;
+	while (*others)
+		give_up(c, *others, s->last_ns);
+}
 
-		if (c->pending_len > 2)
-			c->desynced = true;
-		if (w == s->work)
-			s->open = false;
-		w->span.incomplete = true;
-		finish(c, w, s->last_ns);
-		if (!c->desynced)
-			break;
-	}
+void exchange_lost(struct conn *c, unsigned dir, bool unseen)
+{
+	c->lossy = true;
+	if (conn_flow(c, dir) == FLOW_REQUEST)
+		requests_lost(c, unseen);
+	else
+		responses_lost(c, &c->streams[dir], unseen);
 }
 
 void exchange_fail(struct conn *c, const char *error_type, uint64_t now_ns)
@@ -273,5 +317,5 @@ void exchange_connect_failed(struct conn *c, const char *error_type, uint64_t no
 uint8_t exchange_hint(const struct conn *c, unsigned dir)
 {
 	(void)dir;
-	return c->pending && !c->desynced ? c->pending->hint : 0;
+	return c->pending ? c->pending->hint : 0;
 }

@@ -14,8 +14,11 @@ void exchange_body(struct stream *s, enum flow flow, uint64_t n);
 /* The stream's message in progress is complete; its last byte moved at end_ns. */
 void exchange_end(struct conn *c, unsigned dir, uint64_t end_ns);
 
-/* Bytes of the direction were lost that may have held whole messages. */
-void exchange_lost(struct conn *c, unsigned dir);
+/*
+ * Bytes of the direction that may hold whole messages will not be parsed; its stream's state is that before
+ * them. unseen: they were in events that were lost, so that the other side may have answered since.
+ */
+void exchange_lost(struct conn *c, unsigned dir, bool unseen);
 
 /* Every unanswered request ends now, with this error (a static string; NULL: it only stays incomplete). */
 void exchange_fail(struct conn *c, const char *error_type, uint64_t now_ns);

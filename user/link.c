@@ -323,12 +323,16 @@ static struct work *find_parent(struct work *w, enum evidence *ret_evidence, str
 	if (named) {
 		*ret_evidence = EVIDENCE_REQUEST_ID;
 		caused = named;
-	} else if (opened_for && !opened_for->finished && *ret_evidence != EVIDENCE_THREAD) {
+	} else if (c->client && !c->called && *ret_evidence != EVIDENCE_THREAD) {
 		/* The turn in which a connection is ready is not that of the request that it was opened for.
 		 */
 		*ret_evidence = EVIDENCE_TURN;
-		caused = opened_for;
+		caused = opened_for && !opened_for->finished ? opened_for : NULL;
+		if (!caused)
+			atomic_fetch_add_explicit(&cause_undecided[UNDECIDED_opening], 1,
+						  memory_order_relaxed);
 	}
+	c->called = true;
 	if (opened_for)
 		work_unref(opened_for);
 	return caused;
@@ -419,6 +423,7 @@ void link_answer(struct work *r, uint32_t tid, uint64_t now_ns)
 		return;
 	t->answers |= tid != r->span.tid && !t->loops;
 	t->answered_ns = now_ns;
+	cause_answering(t, r);
 	w = t->unclaimed;
 	t->unclaimed = NULL;
 	t->unclaimed_end = &t->unclaimed;

@@ -111,6 +111,8 @@ static bool is_secret(struct slice name)
 	char plain[64];
 	size_t n = plain_name(name, plain, sizeof(plain));
 
+	if (n == sizeof(plain)) /* what is longer was not looked at */
+		return true;
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		if (memmem(plain, n, words[i], strlen(words[i])))
 			return true;
@@ -120,6 +122,23 @@ static bool is_secret(struct slice name)
 	return false;
 }
 
+/*
+ * Where the value of the first secret in this part of a query starts, 0: there is none. Some servers take ';'
+ * for a separator too.
+ */
+static size_t secret_value(struct slice part)
+{
+	for (size_t from = 0, end; from < part.len; from = end + 1) {
+		const char *semicolon = memchr(part.p + from, ';', part.len - from), *eq;
+
+		end = semicolon ? (size_t)(semicolon - part.p) : part.len;
+		eq = memchr(part.p + from, '=', end - from);
+		if (eq && is_secret((struct slice){ part.p + from, (size_t)(eq - part.p) - from }))
+			return (size_t)(eq + 1 - part.p);
+	}
+	return 0;
+}
+
 size_t redact_query(struct slice query, char *buf, size_t size)
 {
 	size_t at = 0, from = 0;
@@ -127,22 +146,18 @@ size_t redact_query(struct slice query, char *buf, size_t size)
 	while (from < query.len) {
 		const char *amp = memchr(query.p + from, '&', query.len - from);
 		size_t end = amp ? (size_t)(amp - query.p) : query.len;
-		struct slice pair = { query.p + from, end - from };
-		const char *eq = memchr(pair.p, '=', pair.len);
-		size_t before = at;
+		struct slice part = { query.p + from, end - from };
+		size_t secret = secret_value(part);
 
-		if (eq && is_secret((struct slice){ pair.p, (size_t)(eq - pair.p) })) {
-			struct slice name = { pair.p, (size_t)(eq + 1 - pair.p) };
-
-			if (at + name.len + 8 > size)
-				return before;
-			at = append(buf, size, at, name);
+		if (secret) {
+			if (at + secret + 8 > size)
+				return at;
+			at = append(buf, size, at, (struct slice){ part.p, secret });
 			at = append(buf, size, at, SLICE("REDACTED"));
-		} else if (at + pair.len > size) {
-			/* What does not fit is cut, and never in a value that might be a secret. */
-			return append(buf, size, at, (struct slice){ pair.p, size - at });
+		} else if (at + part.len > size) {
+			return append(buf, size, at, (struct slice){ part.p, size - at });
 		} else {
-			at = append(buf, size, at, pair);
+			at = append(buf, size, at, part);
 		}
 		if (amp)
 			at = append(buf, size, at, SLICE("&"));

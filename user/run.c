@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "base/random.h"
+#include "cause.h"
 #include "conn.h"
 #include "exit_code.h"
 #include "export.h"
@@ -230,6 +231,11 @@ static void report_stats(void)
 	log_info("%-48s %llu", name, (unsigned long long)stat_get(STAT_##symbol));
 #include "stats.def"
 #undef STAT
+#define UNDECIDED(reason, help)                                                                              \
+	log_info("%-48s %llu", "undecided " #reason,                                                         \
+		 (unsigned long long)atomic_load(&cause_undecided[UNDECIDED_##reason]));
+#include "undecided.def"
+#undef UNDECIDED
 #define DROP(reason, stage, help)                                                                            \
 	log_info("%-48s %llu", "dropped " #stage " " #reason, (unsigned long long)drop_get(DROP_##reason));
 #include "../bpf/drops.def"

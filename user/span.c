@@ -38,8 +38,8 @@ void span_set_text(struct span *span, enum span_text which, struct slice text)
 		len = text_max[which];
 	if (len > room)
 		len = room;
-	/* Not in the middle of a UTF-8 character. */
-	while (len < text.len && len && ((unsigned char)text.p[len] & 0xc0) == 0x80)
+	/* Not in the middle of a UTF-8 character, of which at most three bytes follow the first. */
+	for (int i = 0; i < 3 && len < text.len && len && ((unsigned char)text.p[len] & 0xc0) == 0x80; i++)
 		len--;
 	span->truncated |= len < text.len;
 	if (len)

@@ -154,8 +154,8 @@ static size_t parse(struct conn *c, unsigned dir, struct slice bytes, size_t old
 			break;
 		if (n < 0) {
 			drop_add(DROP_out_of_step, bytes.len - at);
+			exchange_lost(c, dir, false);
 			lose(s);
-			exchange_lost(c, dir);
 			return bytes.len;
 		}
 		at += (size_t)n;
@@ -205,26 +205,21 @@ static void feed(struct conn *c, unsigned dir, struct slice bytes, uint32_t pos,
 		return;
 	n = parse(c, dir, bytes, 0, pos, cut, now_ns);
 	if (n < bytes.len && buffer_append(s, slice_from(bytes, n)) < bytes.len - n) {
+		exchange_lost(c, dir, false);
 		lose(s);
-		exchange_lost(c, dir);
 	}
 }
 
-/* n bytes of which nothing is known but their number. */
-static void hole(struct conn *c, unsigned dir, uint64_t n, uint64_t now_ns)
+/* n bytes of which nothing is known but their number. unseen: not even in how many events they moved. */
+static void hole(struct conn *c, unsigned dir, uint64_t n, bool unseen, uint64_t now_ns)
 {
 	struct stream *s = &c->streams[dir];
 
 	n -= skip(c, dir, n, now_ns);
 	if (n == 0)
 		return;
-	if (s->lost) {
-		if (s->open)
-			exchange_body(s, conn_flow(c, dir), n);
-		return;
-	}
+	exchange_lost(c, dir, unseen);
 	lose(s);
-	exchange_lost(c, dir);
 	if (s->open)
 		exchange_body(s, conn_flow(c, dir), n);
 }
@@ -235,11 +230,7 @@ void stream_gap(struct conn *c, unsigned dir, uint32_t n, uint64_t now_ns)
 
 	if (s->open && s->work)
 		s->work->span.incomplete = true;
-	if (s->buffer) {
-		lose(s);
-		exchange_lost(c, dir);
-	}
-	hole(c, dir, n, now_ns);
+	hole(c, dir, n, true, now_ns);
 }
 
 void stream_data(struct conn *c, unsigned dir, uint32_t pos, uint32_t len, struct slice head,
@@ -251,12 +242,13 @@ void stream_data(struct conn *c, unsigned dir, uint32_t pos, uint32_t len, struc
 
 	s->last_ns = now_ns;
 	if (!in_step) {
+		exchange_lost(c, dir, false);
 		if (s->open)
 			exchange_body(s, conn_flow(c, dir), len);
 	} else {
 		feed(c, dir, head, pos, hidden > 0, now_ns);
 		if (hidden && !c->opaque)
-			hole(c, dir, hidden, now_ns);
+			hole(c, dir, hidden, false, now_ns);
 		if (tail.len && !s->lost && !c->opaque)
 			feed(c, dir, tail, pos + len - (uint32_t)tail.len, false, now_ns);
 		else if (s->lost && s->open && !was_lost)

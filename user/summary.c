@@ -10,9 +10,14 @@
 #include "target.h"
 
 #define ROWS_MAX 512
-#define NAME_LEN 44 /* columns */
-#define SUB      16 /* slots for each power of two: quantiles are right to 1/16 */
-#define SLOTS    (64 * SUB)
+
+/* Columns of the names: what the terminal leaves beside the figures. */
+#define FIGURES_LEN 76
+#define NAME_MIN    24
+#define NAME_MAX    80
+#define NAME_NO_TTY 44
+#define SUB         16 /* slots for each power of two: quantiles are right to 1/16 */
+#define SLOTS       (64 * SUB)
 
 struct row {
 	enum span_kind kind;
@@ -134,7 +139,17 @@ static bool several_services(void)
 	return false;
 }
 
-static void write_name(FILE *out, const struct row *row, bool with_service, bool utf8)
+static unsigned name_len(FILE *out)
+{
+	unsigned columns = terminal_columns(fileno(out));
+
+	return !columns                           ? NAME_NO_TTY
+	       : columns < FIGURES_LEN + NAME_MIN ? NAME_MIN
+	       : columns > FIGURES_LEN + NAME_MAX ? NAME_MAX
+						  : columns - FIGURES_LEN;
+}
+
+static void write_name(FILE *out, const struct row *row, bool with_service, unsigned len, bool utf8)
 {
 	static const char *const between[2][2] = { { " ", " " }, { " -> ", " → " } };
 	char buf[sizeof(row->service) + sizeof(row->name) + 8], *p = buf;
@@ -143,8 +158,8 @@ static void write_name(FILE *out, const struct row *row, bool with_service, bool
 	if (with_service && row->service[0])
 		p = slice_put(slice_put(p, slice_of(row->service)), slice_of(between[row->kind][utf8]));
 	p = slice_put(p, (struct slice){ row->name, row->name_len });
-	n = terminal_put(out, (struct slice){ buf, (size_t)(p - buf) }, NAME_LEN, utf8);
-	fprintf(out, "%*s", (int)(NAME_LEN - n), "");
+	n = terminal_put(out, (struct slice){ buf, (size_t)(p - buf) }, len, utf8);
+	fprintf(out, "%*s", (int)(len - n), "");
 }
 
 static void write_rows(FILE *out, enum span_kind kind, const char *title, double seconds, bool color)
@@ -152,15 +167,16 @@ static void write_rows(FILE *out, enum span_kind kind, const char *title, double
 	const struct row *sorted[ROWS_MAX + 1];
 	size_t n = sort_rows(kind, sorted);
 	bool with_service = several_services(), utf8 = terminal_utf8();
+	unsigned len = name_len(out);
 
 	if (n)
-		fprintf(out, "\n%s%-*s %8s %9s %7s %10s %10s %10s %10s%s\n", color ? "\033[1m" : "", NAME_LEN,
+		fprintf(out, "\n%s%-*s %8s %9s %7s %10s %10s %10s %10s%s\n", color ? "\033[1m" : "", (int)len,
 			title, "count", "rate/s", "errors", "p50 ms", "p90 ms", "p99 ms", "max ms",
 			color ? "\033[0m" : "");
 	for (size_t i = 0; i < n; i++) {
 		const struct row *row = sorted[i];
 
-		write_name(out, row, with_service, utf8);
+		write_name(out, row, with_service, len, utf8);
 		fprintf(out, " %8llu %9.1f %s%7llu%s %10.3f %10.3f %10.3f %10.3f\n",
 			(unsigned long long)row->count, (double)row->count / seconds,
 			color && row->errors ? "\033[31m" : "", (unsigned long long)row->errors,

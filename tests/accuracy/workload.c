@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Small HTTP servers that do their work in the ways that servers do, a backend that takes its time, and a client
- * that keeps a number of requests open. Each request has an id in its query, which is passed on to every call that
- * is made for it, so that the true tree of requests can be told from the paths alone.
+ * Small HTTP servers that do their work in the ways that servers do, a backend that takes its time, and a
+ * client that keeps a number of requests open. Each request has an id in its query, which is passed on to
+ * every call that is made for it, so that the true tree of requests can be told from the paths alone.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -24,7 +24,7 @@
 
 #define BACKENDS 4
 #define HEAD_MAX 2048
-#define WORKERS 8
+#define WORKERS  8
 
 static uint16_t backends[BACKENDS];
 
@@ -67,7 +67,8 @@ static void watch(int epoll, int fd, void *p, uint32_t events)
 {
 	struct epoll_event e = { .events = events, .data.ptr = p };
 
-	if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &e) && (errno != EEXIST || epoll_ctl(epoll, EPOLL_CTL_MOD, fd, &e)))
+	if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &e) &&
+	    (errno != EEXIST || epoll_ctl(epoll, EPOLL_CTL_MOD, fd, &e)))
 		die("epoll_ctl");
 }
 
@@ -180,7 +181,8 @@ static void run_threads(uint16_t port)
 	}
 }
 
-/* A pool: one thread reads, a queue hands on, workers call; they answer themselves or hand the result back. */
+/* A pool: one thread reads, a queue hands on, workers call; they answer themselves or hand the result back.
+ */
 struct job {
 	int fd;
 	long id;
@@ -191,9 +193,8 @@ static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t more;
 	struct job *first, **end;
-} queue = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, NULL, &queue.first }, results = {
-	PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, NULL, &results.first
-};
+} queue = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, NULL, &queue.first },
+  results = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, NULL, &results.first };
 static int results_fd = -1; /* >= 0: the acceptor's thread answers */
 
 static void *work(void *arg)
@@ -234,6 +235,7 @@ static void *work(void *arg)
 
 struct client {
 	int fd;
+	bool waits; /* for an answer */
 	struct reader r;
 };
 
@@ -319,7 +321,8 @@ static void run_pool(uint16_t port, bool hand_back)
 	}
 }
 
-/* An event loop: three calls at once, then one more; connections are kept, and with a limit calls queue for them. */
+/* An event loop: three calls at once, then one more; connections are kept, and with a limit calls queue for
+ * them. */
 enum kind { LISTENER, CLIENT, UPSTREAM, TIMER };
 
 struct request {
@@ -548,7 +551,7 @@ static void run_backend(uint16_t port, uint64_t max_ns)
 }
 
 /* Keeps so many requests open until all are answered. Prints the first id that was not used. */
-static void run_load(uint16_t port, int connections, long requests, long id)
+static void run_load(uint16_t port, int connections, long requests, long id, bool closes)
 {
 	struct client *clients = calloc((size_t)connections, sizeof(*clients));
 	int epoll = epoll_create1(0);
@@ -558,8 +561,10 @@ static void run_load(uint16_t port, int connections, long requests, long id)
 	for (int i = 0; i < connections; i++) {
 		clients[i].fd = connect_to(port, 0);
 		watch(epoll, clients[i].fd, &clients[i], EPOLLIN);
-		if (sent < requests)
+		if (sent < requests) {
+			clients[i].waits = true;
 			send_request(clients[i].fd, "/work", id + sent++);
+		}
 	}
 	while (answered < requests) {
 		int n = epoll_wait(epoll, events, 64, 20000);
@@ -572,16 +577,29 @@ static void run_load(uint16_t port, int connections, long requests, long id)
 			struct client *c = events[i].data.ptr;
 			int done = read_some(c->fd, &c->r, "ok\n");
 
-			if (done < 0) {
+			/* A server may close a connection once it has answered. */
+			if (done < 0 && c->waits) {
 				fprintf(stderr, "the server closed a connection\n");
 				exit(1);
 			}
-			if (!done)
+			if (done < 0) {
+				close(c->fd);
+				c->fd = -1;
+			} else if (!done) {
 				continue;
-			c->r.len = 0;
-			answered++;
-			if (sent < requests)
+			} else {
+				c->r.len = 0;
+				c->waits = false;
+				answered++;
+			}
+			if (sent < requests && c->fd < 0) {
+				c->fd = connect_to(port, 0);
+				watch(epoll, c->fd, c, EPOLLIN);
+			}
+			if (sent < requests && !(closes && c->fd >= 0 && done > 0)) {
+				c->waits = true;
 				send_request(c->fd, "/work", id + sent++);
+			}
 		}
 	}
 	printf("%ld\n", id + sent);
@@ -597,8 +615,8 @@ int main(int argc, char **argv)
 		backends[i] = (uint16_t)atoi(argv[i + 3]);
 	if (strcmp(mode, "backend") == 0)
 		run_backend(port, argc > 3 ? strtoull(argv[3], NULL, 10) * 1000 : 4000000);
-	else if (strcmp(mode, "load") == 0 && argc == 6)
-		run_load(port, atoi(argv[3]), atol(argv[4]), atol(argv[5]));
+	else if (strcmp(mode, "load") == 0 && argc >= 6)
+		run_load(port, atoi(argv[3]), atol(argv[4]), atol(argv[5]), argc > 6);
 	else if (strcmp(mode, "threads") == 0)
 		run_threads(port);
 	else if (strcmp(mode, "pool") == 0)
@@ -610,7 +628,9 @@ int main(int argc, char **argv)
 	else if (strcmp(mode, "loop-limited") == 0)
 		run_loop(port, 4);
 	else
-		fprintf(stderr, "usage: workload threads|pool|pool-handback|loop|loop-limited PORT BACKEND-PORT...\n"
-				"       workload backend PORT [MAX-DELAY-US] | load PORT CONNECTIONS REQUESTS FIRST-ID\n");
+		fprintf(stderr,
+			"usage: workload threads|pool|pool-handback|loop|loop-limited PORT BACKEND-PORT...\n"
+			"       workload backend PORT [MAX-DELAY-US] | load PORT CONNECTIONS REQUESTS "
+			"FIRST-ID\n");
 	return strcmp(mode, "load") != 0;
 }

@@ -30,7 +30,8 @@ enum { RCV_SHUT = 1, SEND_SHUT = 2 };
 struct end {
 	uint64_t sock;
 	uint32_t pid, tid;
-	unsigned flags; /* of its announcement */
+	unsigned flags;      /* of its announcement */
+	unsigned data_flags; /* of its bytes' events */
 	uint32_t tx_pos, rx_pos;
 	uint16_t family;
 	uint16_t local_port, peer_port;
@@ -171,6 +172,16 @@ static inline struct event feed_header(const struct end *e, enum event_type type
 			       .sock = e->sock };
 }
 
+static inline struct feed_cause *feed_cause(uint32_t tid)
+{
+	for (size_t i = 0; i < feed_causes_len; i++)
+		if (feed_causes[i].tid == tid)
+			return &feed_causes[i];
+	assert_true(feed_causes_len < COUNT(feed_causes));
+	feed_causes[feed_causes_len] = (struct feed_cause){ .tid = tid };
+	return &feed_causes[feed_causes_len++];
+}
+
 static inline void feed_conn(const struct end *e)
 {
 	struct event_conn r = {
@@ -182,6 +193,7 @@ static inline void feed_conn(const struct end *e)
 		.netns = e->netns,
 		.tx_pos = e->tx_pos,
 		.rx_pos = e->rx_pos,
+		.cause_sock = feed_cause(e->tid)->sock,
 		.id = e->id,
 		.peer_id = e->peer_id,
 	};
@@ -191,16 +203,6 @@ static inline void feed_conn(const struct end *e)
 	if (e->path)
 		memcpy(r.path, e->path, e->path_len);
 	feed(&r, sizeof(r));
-}
-
-static inline struct feed_cause *feed_cause(uint32_t tid)
-{
-	for (size_t i = 0; i < feed_causes_len; i++)
-		if (feed_causes[i].tid == tid)
-			return &feed_causes[i];
-	assert_true(feed_causes_len < COUNT(feed_causes));
-	feed_causes[feed_causes_len] = (struct feed_cause){ .tid = tid };
-	return &feed_causes[feed_causes_len++];
 }
 
 /* The bytes move: their position, and from then on what their thread has received. */
@@ -225,7 +227,7 @@ static inline void feed_data(struct end *e, unsigned dir, const char *bytes, uin
 	struct event_data *r = (struct event_data *)record;
 	const struct feed_cause *cause = feed_cause(e->tid);
 
-	*r = (struct event_data){ .h = feed_header(e, EVENT_DATA, dir == TX ? EVENT_TX : 0),
+	*r = (struct event_data){ .h = feed_header(e, EVENT_DATA, e->data_flags | (dir == TX ? EVENT_TX : 0)),
 				  .pos = dir == TX ? e->tx_pos : e->rx_pos,
 				  .len = len,
 				  .head_len = (uint16_t)head_len,

@@ -22,8 +22,10 @@ int pool_init(struct pool *pool, size_t object_size, uint32_t capacity)
 
 void pool_free(struct pool *pool)
 {
-	if (pool->memory)
+	if (pool->memory) {
+		ASAN_UNPOISON_MEMORY_REGION(pool->memory, pool->object_size * pool->capacity);
 		munmap(pool->memory, pool->object_size * pool->capacity);
+	}
 	*pool = (struct pool){ 0 };
 }
 

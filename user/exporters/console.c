@@ -336,7 +336,7 @@ static void print_root(struct console *c, const struct span *span, const char *n
 	if (!c->headed)
 		printf("%s%-12s %-*s%6s %12s%s  %s%s\n", paint(c, BOLD), "TIME", (int)c->request_len - 2,
 		       "REQUEST", "STATUS", "DURATION", c->bodies ? " REQ BODY RESP BODY" : "",
-		       "SERVICE AND PEER (ITS TIME)", paint(c, PLAIN));
+		       c->bodies ? "SERVICE AND PEER (ITS TIME)" : "SERVICE AND PEER", paint(c, PLAIN));
 	c->headed = true;
 	print_tree(c, span, NULL, "", 0, true, note);
 }

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Whether a thread with an event loop still is in the turn of the socket that it received from last. An epoll
+ * instance puts a level-triggered socket that it has reported back on its ready list at once and takes it off
+ * only when it is asked again (ep_send_events(), fs/eventpoll.c, the same from Linux 4.9 to 6.18): while the
+ * socket is on the list, the thread has not been back. What follows on the list was reported in the same
+ * batch.
+ */
+#pragma once
+
+#include "maps.bpf.h"
+
+#define BATCH_MAX    64 /* entries behind the socket's that are looked at */
+#define EPOLLONESHOT (1U << 30)
+#define EPOLLET      (1U << 31)
+
+static __always_inline struct epitem *item_of_list(__u64 node)
+{
+	return (struct epitem *)(node - bpf_core_field_offset(struct epitem, rdllink));
+}
+
+/* The socket's entry in the epoll instance that watches it; 0: none, or not level-triggered. */
+static __always_inline __u64 turn_item(const struct sock *sk)
+{
+	struct hlist_node *node = BPF_CORE_READ(sk, sk_socket, file, f_ep, first);
+	struct epitem *item;
+
+	if (!node)
+		return 0;
+	item = (struct epitem *)((__u64)node - bpf_core_field_offset(struct epitem, fllink));
+	return BPF_CORE_READ(item, event.events) & (EPOLLET | EPOLLONESHOT) ? 0 : (__u64)item;
+}
+
+struct batch_walk {
+	__u64 node; /* on the ready list */
+	__u64 end;  /* the list itself */
+	__u64 socket_ops;
+	bool mixed; /* something else than a socket follows */
+};
+
+/*
+ * Can the thread be doing what it does because of this file, without having received anything? Not of a
+ * socket, and not of a timer or an event that it has not read yet.
+ */
+static __always_inline bool may_have_run(struct file *file, __u64 socket_ops)
+{
+	const unsigned char *name;
+	void *private;
+	char kind[8] = {};
+
+	if ((__u64)BPF_CORE_READ(file, f_op) == socket_ops)
+		return false;
+	private = BPF_CORE_READ(file, private_data);
+	name = BPF_CORE_READ(file, f_path.dentry, d_name.name);
+	bpf_probe_read_kernel(kind, sizeof(kind), name);
+	if (__builtin_memcmp(kind, "[timerfd", sizeof(kind)) == 0)
+		return BPF_CORE_READ((struct timerfd_ctx *)private, ticks) == 0;
+	if (__builtin_memcmp(kind, "[eventfd", sizeof(kind)) == 0)
+		return BPF_CORE_READ((struct eventfd_ctx *)private, count) == 0;
+	return true;
+}
+
+static long walk_batch(__u32 i, struct batch_walk *w)
+{
+	struct epitem *item = item_of_list(w->node);
+
+	w->node = (__u64)BPF_CORE_READ(item, rdllink.next);
+	if (w->node == w->end)
+		return 1;
+	item = item_of_list(w->node);
+	w->mixed = may_have_run(BPF_CORE_READ(item, ffd.file), w->socket_ops);
+	return w->mixed;
+}
+
+/*
+ * EVENT_TURN_ON: still in the turn of the entry; EVENT_TURN_OVER: back in the loop since; both: in the turn
+ * of its batch, in which a timer or the like follows; 0: cannot be told.
+ */
+static __always_inline __u16 turn_flags(__u64 item, const struct sock *sk)
+{
+	struct epitem *entry = (struct epitem *)item;
+	struct batch_walk w = {};
+
+	if (!item)
+		return 0;
+	w.node = item + bpf_core_field_offset(struct epitem, rdllink);
+	if ((__u64)BPF_CORE_READ(entry, rdllink.next) == w.node)
+		return EVENT_TURN_OVER;
+	w.end = (__u64)BPF_CORE_READ(entry, ep) + bpf_core_field_offset(struct eventpoll, rdllist);
+	w.socket_ops = (__u64)BPF_CORE_READ(sk, sk_socket, file, f_op);
+	bpf_loop(BATCH_MAX, walk_batch, &w, 0);
+	return w.mixed ? EVENT_TURN_ON | EVENT_TURN_OVER : EVENT_TURN_ON;
+}
