@@ -8,7 +8,7 @@
 #define DESTS_MAX      8192
 #define THREAD_IDLE_NS (60ULL * 1000000000)
 #define SWEEP          256 /* threads looked at for idleness each tick */
-#define IN_ORDER_MIN   8   /* answers in order after which a thread is taken to do everything in order */
+#define IN_ORDER_MIN   32  /* answers after which a thread that put none off is taken to put off nothing */
 
 static struct pool threads;
 static struct table threads_by_id;
@@ -87,16 +87,20 @@ static void set_current(struct thread *t, struct work *request)
 
 	if (old == request)
 		return;
-	if (request) {
-		work_ref(request);
-		request->turns++;
-		update_quiet(request);
+	if (old) {
+		*t->current_at = t->current_next;
+		if (t->current_next)
+			t->current_next->current_at = t->current_at;
+		update_quiet(old);
 	}
 	t->current = request;
-	if (old) {
-		old->turns--;
-		update_quiet(old);
-		work_unref(old);
+	if (request) {
+		t->current_next = request->turns;
+		if (t->current_next)
+			t->current_next->current_at = &t->current_next;
+		t->current_at = &request->turns;
+		request->turns = t;
+		update_quiet(request);
 	}
 }
 
@@ -122,19 +126,19 @@ void cause_received(struct conn *c, struct work *request, bool many)
 	t->answering = c->parser && c->request_dir == TX;
 	t->loops |= c->polled && !t->answering;
 	/* A thread that does one thing after the other goes on with it, whatever else it receives. */
-	if (!request && !t->loops && t->open <= 1 && t->current && !t->current->finished)
+	if (!request && !t->loops && t->open <= 1 && t->current)
 		return;
 	set_current(t, request && !request->finished ? request : NULL);
 }
 
 void cause_answering(struct thread *t, const struct work *r)
 {
-	if (t->batch <= 1 || r->span.tid != t->tid)
+	if (r->span.tid != t->tid)
 		return;
-	if (t->current == r)
-		t->in_order++;
-	else
+	/* It has received for another request meanwhile, and answers this one only now. */
+	if (t->batch > 1 && t->current && t->current != r)
 		t->deferring = true;
+	t->answered++;
 }
 
 void cause_opened(struct work *r)
@@ -153,6 +157,8 @@ void cause_closed(struct work *r)
 {
 	struct thread *t;
 
+	while (r->turns)
+		set_current(r->turns, NULL);
 	if (!r->opened)
 		return;
 	r->opened = false;
@@ -270,13 +276,13 @@ static enum undecided doubt(struct thread *t, const struct work *r, const struct
 		return UNDECIDED_event_lost;
 	if (t->many)
 		return UNDECIDED_several;
-	return r->finished ? UNDECIDED_answered : UNDECIDED_REASONS;
+	return UNDECIDED_REASONS;
 }
 
 /* What speaks against it, too, when the thread has an event loop. */
 static enum undecided doubt_in_loop(const struct thread *t, const struct work *r, const struct conn *c)
 {
-	bool in_order = t->in_order >= IN_ORDER_MIN && !t->deferring;
+	bool in_order = t->answered >= IN_ORDER_MIN && !t->deferring;
 
 	if (c->turn_on && c->turn_over)
 		return UNDECIDED_batch;
@@ -286,7 +292,7 @@ static enum undecided doubt_in_loop(const struct thread *t, const struct work *r
 		return UNDECIDED_slept;
 	if (t->batch > 1 && !in_order)
 		return UNDECIDED_others;
-	if (!c->turn_on && !in_order && process_of(r)->quiet > (uint32_t)r->quiet)
+	if ((t->deferring || (!c->turn_on && !in_order)) && process_of(r)->quiet > (uint32_t)r->quiet)
 		return UNDECIDED_others;
 	/* The connection that this answer freed may carry what somebody else's request had to queue for. */
 	if (t->answering && process_of(r)->open > 1 && may_queue(c->dest, t))
@@ -326,8 +332,7 @@ struct work *cause_if_blocking(const struct conn *c)
 	struct thread *t = table_get(&threads_by_id, c->tid);
 	struct work *r = t ? t->current : NULL;
 
-	if (!r || t->many || t->open > 1 || r->finished || r->span.pid != c->pid ||
-	    c->cause_sock != t->current_sock)
+	if (!r || t->many || t->open > 1 || r->span.pid != c->pid || c->cause_sock != t->current_sock)
 		return NULL;
 	return r;
 }

@@ -27,17 +27,17 @@ struct thread {
 	uint64_t last_ns;
 	uint64_t turn;         /* number of its receive among all of them */
 	uint64_t current_sock; /* what it received from last */
-	struct work *current;  /* whose turn it is; referenced; NULL: nobody's that is known */
-	bool many;             /* it received several requests at once */
-	bool answering;        /* the turn is that of an answer to a call of current */
-	bool loops;            /* it received requests from sockets that an epoll instance watches */
-	uint32_t batch;        /* requests that it received something for since it asked its loop for more */
-	uint32_t in_order; /* answers that it sent right after what they waited for, while there was more to
-			      do */
-	bool deferring; /* an answer came when it had received for another request since: work waits in queues
-			 */
-	bool in_turn;   /* it was seen to send before it was back in its loop */
-	bool answers;   /* it has answered requests that other threads received */
+	struct work *current;  /* whose turn it is, not finished; NULL: nobody's that is known */
+	struct thread *current_next, **current_at; /* in the list of those whose turn is current's */
+	bool many;                                 /* it received several requests at once */
+	bool answering;                            /* the turn is that of an answer to a call of current */
+	bool loops;        /* it received requests from sockets that an epoll instance watches */
+	uint32_t batch;    /* requests that it received something for since it asked its loop for more */
+	uint32_t answered; /* answers to requests that it received itself */
+	/* An answer came when it had received for another request since: work waits in queues. */
+	bool deferring;
+	bool in_turn;                            /* it was seen to send before it was back in its loop */
+	bool answers;                            /* it has answered requests that other threads received */
 	uint64_t answered_ns;                    /* when it began to send an answer last */
 	struct work *unclaimed, **unclaimed_end; /* calls without a parent since then, referenced */
 	uint32_t unclaimed_len;

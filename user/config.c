@@ -261,7 +261,7 @@ int config_parse(enum command command, int argc, char **argv, struct config *ret
 			snprintf(letters + strlen(letters), 3, "%c:", rows[i].letter);
 	}
 	options[n] = (struct option){ "help", no_argument, NULL, 'h' };
-	optind = 1;
+	optind = 0; /* glibc: forget what an earlier call has left */
 	while ((choice = getopt_long(argc, argv, letters, options, NULL)) != -1) {
 		size_t i = choice >= 256 ? (size_t)choice - 256 : 0;
 

@@ -101,8 +101,23 @@ int traceparent_parse(struct slice value, uint8_t ret_trace_id[16], uint8_t ret_
 	return 0;
 }
 
+/* Is this work among those above w, or too much above it to tell? */
+static bool is_above(const struct work *above, const struct work *w)
+{
+	for (int depth = 0; depth < DEPTH_MAX; depth++, w = w->parent) {
+		if (w == above)
+			return true;
+		if (!w->parent)
+			return false;
+	}
+	return true;
+}
+
 static void set_parent(struct work *w, struct work *parent, enum evidence evidence)
 {
+	/* What a request has caused cannot have caused it. */
+	if (is_above(w, parent))
+		return;
 	work_ref(parent);
 	w->parent = parent;
 	w->span.evidence = evidence;
@@ -135,19 +150,15 @@ static void unsettled_remove(struct work *w)
 /* Settles w if what is above it is settled. Returns the work that it hangs on, NULL when settled. */
 static struct work *settle(struct work *w)
 {
-	struct work *chain[DEPTH_MAX], *top = w;
-	int depth = 0;
+	struct work *top = w;
 
-	while (!top->settled && top->parent && depth < DEPTH_MAX) {
-		chain[depth++] = top;
+	while (!top->settled && top->parent)
 		top = top->parent;
-	}
-	if (!top->settled && depth < DEPTH_MAX)
+	if (!top->settled)
 		return top;
-	while (depth--) {
-		memcpy(chain[depth]->span.trace_id, top->span.trace_id, 16);
-		chain[depth]->settled = true;
-		top = chain[depth];
+	for (; !w->settled; w = w->parent) {
+		memcpy(w->span.trace_id, top->span.trace_id, 16);
+		w->settled = true;
 	}
 	return NULL;
 }

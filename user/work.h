@@ -32,7 +32,7 @@ struct work {
 	bool settled; /* trace_id and parent are final */
 	bool unsettled_listed;
 	bool finished;
-	uint32_t turns;       /* of a server: threads that are in its turn now */
+	struct thread *turns; /* of a server: list of the threads that are in its turn now */
 	uint32_t calls;       /* ... calls made for it that are not over */
 	bool opened;          /* ... it counts among its thread's open requests */
 	bool quiet;           /* ... and among its process's quiet ones (cause.c) */

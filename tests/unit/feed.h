@@ -61,7 +61,7 @@ static uint32_t rejected_pid;
 static char *feed_guard;
 static uint64_t drops_before[DROPS_LEN];
 static struct config feed_config;
-static struct feed_cause feed_causes[64];
+static struct feed_cause feed_causes[256];
 static size_t feed_causes_len;
 
 static inline void feed_reject(uint32_t pid)
@@ -313,8 +313,8 @@ static inline struct end server_end(uint64_t sock)
 		.pid = PID_SERVER,
 		.tid = PID_SERVER,
 		.flags = EVENT_FRESH | EVENT_ACCEPTED,
-		.tx_pos = 5000,
-		.rx_pos = 100,
+		.tx_pos = 5000 + 77777 * (uint32_t)sock,
+		.rx_pos = 100 + 99991 * (uint32_t)sock,
 		.family = AF_INET,
 		.local_port = 8080,
 		.peer_port = (uint16_t)(40000 + sock % 20000),

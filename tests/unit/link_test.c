@@ -418,6 +418,7 @@ static void same_request_id(void **state)
 	feed_recv(&c.server, "GET /a HTTP/1.1\r\nX-Request-ID: r-7\r\n\r\n");
 	feed_send(&c.call, "GET /b HTTP/1.1\r\nX-Request-ID: r-7\r\n\r\n");
 	feed_recv(&c.call, OK_EMPTY);
+	c.call.tid = PID_SERVER + 2000;
 	feed_send(&c.call, "GET /c HTTP/1.1\r\nX-Request-ID: r-8\r\n\r\n");
 	feed_recv(&c.call, OK_EMPTY);
 	feed_send(&c.server, OK_EMPTY);
@@ -491,16 +492,10 @@ static void deep_chain(void **state)
 		feed_conn(&servers[i]);
 		feed_conn(&clients[i]);
 	}
-	feed_causes_len = 0;
-	for (uint32_t i = 0; i < DEPTH; i++) {
-		if (feed_causes_len == COUNT(feed_causes))
-			feed_causes_len = 0;
+	for (uint32_t i = 0; i < DEPTH; i++)
 		transfer(&clients[i], &servers[i], GET("/a"), false);
-	}
-	for (uint32_t i = DEPTH; i--;) {
-		feed_causes_len = 0;
+	for (uint32_t i = DEPTH; i--;)
 		transfer(&servers[i], &clients[i], OK_EMPTY, false);
-	}
 	feed_end();
 	assert_int_equal(seen_len, 2 * DEPTH);
 	for (size_t i = 0; i < seen_len; i++)

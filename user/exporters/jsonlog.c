@@ -48,49 +48,59 @@ static int open_log(const struct config *config, void **ret_self)
 	return 0;
 }
 
-/* Writes all that is buffered; a line that does not fit on the disk is taken back whole. */
 static int flush(struct jsonlog *log)
 {
-	struct stat before;
-	size_t at = 0;
-	int err = 0;
+	size_t at = 0, len = log->len;
 
-	if (fstat(log->fd, &before))
-		before.st_size = -1;
-	while (at < log->len && !err) {
-		ssize_t n = write(log->fd, log->buf + at, log->len - at);
+	log->len = 0;
+	while (at < len) {
+		ssize_t n = write(log->fd, log->buf + at, len - at);
 
 		if (n > 0)
 			at += (size_t)n;
 		else if (n < 0 && errno != EINTR)
-			err = -errno;
+			return -errno;
 	}
-	log->len = 0;
-	if (err && at && before.st_size >= 0 && S_ISREG(before.st_mode) && ftruncate(log->fd, before.st_size))
+	return 0;
+}
+
+static int write_lines(struct jsonlog *log, struct span *const *spans, size_t n)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < n && !err; i++) {
+		log->len += span_json(spans[i], &log->wall, log->buf + log->len, SPAN_JSON_MAX);
+		if (BUFFER_LEN - log->len < SPAN_JSON_MAX)
+			err = flush(log);
+	}
+	return err ? err : flush(log);
+}
+
+/* The file is as if nothing of the batch had been written: a batch is in it whole, or is counted as lost. */
+static void take_back(const struct jsonlog *log, const struct stat *before)
+{
+	if (S_ISREG(before->st_mode) && ftruncate(log->fd, before->st_size))
 		log_warn("the log %s has a line that is not complete", log->path);
+}
+
+static int send_spans(void *self, struct span *const *spans, size_t n)
+{
+	struct jsonlog *log = self;
+	struct stat before = { 0 };
+	int err;
+
+	if (!n || fstat(log->fd, &before))
+		return n ? -errno : 0;
+	wall_sample(&log->wall);
+	err = write_lines(log, spans, n);
+	if (err)
+		take_back(log, &before);
 	if (err && !log->failing)
 		log_error("cannot write to the log %s: %s; spans are lost until this is over", log->path,
 			  strerror(-err));
 	if (!err && log->failing)
 		log_info("the log %s can be written again", log->path);
 	log->failing = err;
-	return err;
-}
-
-static int send_spans(void *self, struct span *const *spans, size_t n)
-{
-	struct jsonlog *log = self;
-	int err = 0, failed;
-
-	if (n)
-		wall_sample(&log->wall);
-	for (size_t i = 0; i < n; i++) {
-		if (BUFFER_LEN - log->len < SPAN_JSON_MAX && (failed = flush(log)))
-			err = failed;
-		log->len += span_json(spans[i], &log->wall, log->buf + log->len, SPAN_JSON_MAX);
-	}
-	if (log->len && (failed = flush(log)))
-		err = failed;
 	return err == -EAGAIN ? -EIO : err;
 }
 
