@@ -8,7 +8,7 @@
 #define DESTS_MAX      8192
 #define THREAD_IDLE_NS (60ULL * 1000000000)
 #define SWEEP          256 /* threads looked at for idleness each tick */
-#define IN_ORDER_MIN   32  /* answers after which a thread that put none off is taken to put off nothing */
+#define IN_ORDER_MIN   16  /* answers in order after which a thread is taken to put nothing off */
 
 static struct pool threads;
 static struct table threads_by_id;
@@ -109,12 +109,21 @@ void cause_receiving(void)
 	turn++;
 }
 
-void cause_received(struct conn *c, struct work *request, bool many)
+static void set_supposed(struct thread *t, struct work *request)
+{
+	if (request)
+		work_ref(request);
+	work_unref(t->supposed);
+	t->supposed = request;
+}
+
+void cause_received(struct conn *c, struct work *request, struct work *supposed, bool many)
 {
 	struct thread *t = thread_get(c->tid, c->last_ns);
 
 	if (!t)
 		return;
+	set_supposed(t, supposed);
 	/* Without a word from the loop, only a wait tells that it was asked. */
 	if (!c->turn_on && (c->turn_over || c->slept))
 		t->batch = 0;
@@ -135,10 +144,23 @@ void cause_answering(struct thread *t, const struct work *r)
 {
 	if (r->span.tid != t->tid)
 		return;
-	/* It has received for another request meanwhile, and answers this one only now. */
-	if (t->batch > 1 && t->current && t->current != r)
+	if (t->batch <= 1 || !t->supposed)
+		return;
+	/* Else it has received for another request meanwhile, and answers this one only now. */
+	if (t->supposed == r)
+		t->in_order++;
+	else if (!t->supposed->finished)
 		t->deferring = true;
-	t->answered++;
+}
+
+struct work *cause_supposed(const struct conn *c)
+{
+	struct thread *t = table_get(&threads_by_id, c->tid);
+	struct work *r = t ? t->supposed : NULL;
+
+	return r && !r->finished && !t->many && r->span.pid == c->pid && c->cause_sock == t->current_sock
+		       ? r
+		       : NULL;
 }
 
 void cause_opened(struct work *r)
@@ -167,6 +189,8 @@ void cause_closed(struct work *r)
 	t = table_get(&threads_by_id, r->span.tid);
 	if (t && t->open)
 		t->open--;
+	if (t && t->supposed == r)
+		set_supposed(t, NULL);
 	update_quiet(r);
 }
 
@@ -282,7 +306,7 @@ static enum undecided doubt(struct thread *t, const struct work *r, const struct
 /* What speaks against it, too, when the thread has an event loop. */
 static enum undecided doubt_in_loop(const struct thread *t, const struct work *r, const struct conn *c)
 {
-	bool in_order = t->answered >= IN_ORDER_MIN && !t->deferring;
+	bool in_order = t->in_order >= IN_ORDER_MIN && !t->deferring;
 
 	if (c->turn_on && c->turn_over)
 		return UNDECIDED_batch;
@@ -290,7 +314,7 @@ static enum undecided doubt_in_loop(const struct thread *t, const struct work *r
 		return UNDECIDED_turn_over;
 	if (!c->turn_on && c->slept)
 		return UNDECIDED_slept;
-	if (t->batch > 1 && !in_order)
+	if (t->batch > 1 && !in_order && process_of(r)->open > 1)
 		return UNDECIDED_others;
 	if ((t->deferring || (!c->turn_on && !in_order)) && process_of(r)->quiet > (uint32_t)r->quiet)
 		return UNDECIDED_others;
@@ -348,6 +372,7 @@ void causes_tick(uint64_t now_ns)
 		    now_ns < t->last_ns + THREAD_IDLE_NS)
 			continue;
 		set_current(t, NULL);
+		set_supposed(t, NULL);
 		table_remove(&threads_by_id, t->tid, t);
 		pool_put(&threads, t);
 	}

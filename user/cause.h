@@ -29,11 +29,12 @@ struct thread {
 	uint64_t current_sock; /* what it received from last */
 	struct work *current;  /* whose turn it is, not finished; NULL: nobody's that is known */
 	struct thread *current_next, **current_at; /* in the list of those whose turn is current's */
-	bool many;                                 /* it received several requests at once */
-	bool answering;                            /* the turn is that of an answer to a call of current */
-	bool loops;        /* it received requests from sockets that an epoll instance watches */
-	uint32_t batch;    /* requests that it received something for since it asked its loop for more */
-	uint32_t answered; /* answers to requests that it received itself */
+	struct work *supposed; /* whose turn it is if it puts nothing off, proven or not; referenced */
+	bool many;             /* it received several requests at once */
+	bool answering;        /* the turn is that of an answer to a call of current */
+	bool loops;            /* it received requests from sockets that an epoll instance watches */
+	uint32_t batch;        /* requests that it received something for since it asked its loop for more */
+	uint32_t in_order; /* answers that it sent at once although it had received for other requests too */
 	/* An answer came when it had received for another request since: work waits in queues. */
 	bool deferring;
 	bool in_turn;                            /* it was seen to send before it was back in its loop */
@@ -66,7 +67,7 @@ void cause_receiving(void);
  * The connection's thread has received from it: what it does next is for this request (NULL: for nobody that
  * is known). many: it received several requests at once.
  */
-void cause_received(struct conn *c, struct work *request, bool many);
+void cause_received(struct conn *c, struct work *request, struct work *supposed, bool many);
 
 /* The thread begins to send the answer to a request that it received itself. */
 void cause_answering(struct thread *t, const struct work *request);
@@ -102,6 +103,10 @@ struct work *cause_of(const struct conn *c, enum evidence *ret_evidence, struct 
  * loop.
  */
 struct work *cause_if_blocking(const struct conn *c);
+
+/* The request that the thread works for if it puts nothing off, NULL: none; only to find out whether it does.
+ */
+struct work *cause_supposed(const struct conn *c);
 
 /* Forgets threads that have not been seen for long. */
 void causes_tick(uint64_t now_ns);

@@ -139,6 +139,7 @@ static void conn_free(struct conn *c)
 	table_remove(&by_sock, c->sock, c);
 	cause_conn_gone(c);
 	work_unref(c->asked_for);
+	work_unref(c->supposed);
 	process_unref(c->process);
 	c->sock = 0;
 	pool_put(&pool, c);
@@ -370,9 +371,9 @@ static void transfer(struct conn *c, unsigned dir, const struct event_data *e, s
 	cause_receiving();
 	stream_data(c, dir, e->pos, e->len, head, tail, e->h.time_ns);
 	if (c->request_dir == RX)
-		cause_received(c, received_request(c), c->pending_len > 1);
+		cause_received(c, received_request(c), received_request(c), c->pending_len > 1);
 	else
-		cause_received(c, call ? call->parent : NULL, false);
+		cause_received(c, call ? call->parent : NULL, call ? call->supposed : NULL, false);
 	work_unref(call);
 }
 
@@ -383,7 +384,7 @@ static void transfer_unread(struct conn *c, unsigned dir)
 	struct work *maybe;
 
 	if (dir == RX) {
-		cause_received(c, c->asked_for, false);
+		cause_received(c, c->asked_for, c->asked_for, false);
 		return;
 	}
 	if (c->accepted)

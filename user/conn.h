@@ -40,9 +40,10 @@ struct conn {
 	uint64_t last_ns;
 	struct address local, peer;
 	uint32_t netns;
-	uint64_t id, peer_id; /* unix: this end and the other one */
-	uint64_t tuple;       /* key of its addresses in the table of ends; 0: not in it */
-	struct dest *dest;    /* of a client: where it connects to, with all connections there */
+	uint64_t id, peer_id;  /* unix: this end and the other one */
+	uint64_t tuple;        /* key of its addresses in the table of ends; 0: not in it */
+	struct dest *dest;     /* of a client: where it connects to, with all connections there */
+	struct work *supposed; /* ... the request in whose turn it was opened, proven or not; referenced */
 	struct work
 		*connect_for;   /* ... the request that it was opened for, until its first call; referenced */
 	struct work *asked_for; /* the request for which something that cannot be read was sent; referenced */

@@ -364,11 +364,24 @@ static bool leave_unclaimed(struct work *w)
 	return true;
 }
 
+/* A connection is ready in the turn of anybody: what counts is whose it was when it was opened. */
+static struct work *take_supposed(struct conn *c)
+{
+	struct work *r = c->supposed;
+
+	c->supposed = NULL;
+	return r;
+}
+
 static void request_sent(struct work *w)
 {
+	bool first = w->conn->client && !w->conn->called;
 	enum evidence evidence = EVIDENCE_UNKNOWN;
 	struct work *maybe, *parent = find_parent(w, &evidence, &maybe), *server;
 
+	w->supposed = first ? take_supposed(w->conn) : cause_supposed(w->conn);
+	if (w->supposed && !first)
+		work_ref(w->supposed);
 	cause_conn_busy(w->conn);
 	if (parent)
 		set_parent(w, parent, evidence);
@@ -474,6 +487,9 @@ void link_connect(struct conn *c)
 	enum evidence evidence;
 	struct work *maybe, *r = cause_of(c, &evidence, &maybe);
 
+	c->supposed = cause_supposed(c);
+	if (c->supposed)
+		work_ref(c->supposed);
 	cause_connecting(c);
 	if (!r)
 		return;
@@ -582,6 +598,8 @@ void links_flush(void (*sink)(struct span *span))
 		stat_add(STAT_spans_incomplete, w->span.incomplete);
 		sink(&w->span);
 		work_unref(w->parent);
+		work_unref(w->supposed);
+		w->supposed = NULL;
 		w->parent = NULL;
 		work_unref(w);
 	}

@@ -38,6 +38,7 @@ struct work {
 	bool quiet;           /* ... and among its process's quiet ones (cause.c) */
 	bool polled;          /* ... an epoll instance watches its connection */
 	struct work *call_of; /* ... among whose calls it counts; referenced */
+	struct work *supposed;   /* ... whose it is if its thread puts nothing off; referenced */
 	struct work *unclaimed_next;
 	struct work *parent_if_blocking; /* ... its parent, should its thread wait for the answer right there;
 					    referenced */

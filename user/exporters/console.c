@@ -18,6 +18,7 @@
 #define SHOWN_MAX 4096
 #define HOLD_NS   2000000000ULL /* a parent that has not ended by then is not waited for */
 #define DEPTH_MAX 12            /* what is deeper is not indented further */
+#define TOP_MAX   64            /* spans above a held one that are looked for */
 
 /* Columns of a line; with a terminal, request and ends share what the others leave. */
 #define TIME_LEN       13
@@ -123,18 +124,42 @@ static struct span *let_go(struct console *c, struct held *h)
 	return h->span;
 }
 
-/* The oldest of all is the first of its siblings. */
-static struct span *take_oldest(struct console *c)
+static struct span *take(struct console *c, struct held *h)
 {
-	struct held *h = c->oldest;
 	uint64_t parent = id_of(h->span->parent_id);
+	struct held *first = table_get(&c->by_parent, parent), *before = first;
 
-	table_remove(&c->by_parent, parent, h);
-	if (h->sibling) {
-		h->sibling->sibling_last = h->sibling_last;
-		table_put(&c->by_parent, parent, h->sibling);
+	if (first == h) {
+		table_remove(&c->by_parent, parent, h);
+		if (h->sibling) {
+			h->sibling->sibling_last = h->sibling_last;
+			table_put(&c->by_parent, parent, h->sibling);
+		}
+		return let_go(c, h);
 	}
+	while (before->sibling != h)
+		before = before->sibling;
+	before->sibling = h->sibling;
+	if (first->sibling_last == h)
+		first->sibling_last = before;
 	return let_go(c, h);
+}
+
+/* The topmost held span above the oldest one: what ended first is the deepest of its tree. */
+static struct held *top_of_oldest(const struct console *c)
+{
+	struct held *top = c->oldest;
+
+	for (int depth = 0; depth < TOP_MAX; depth++) {
+		struct held *h = c->oldest;
+
+		while (h && memcmp(h->span->span_id, top->span->parent_id, sizeof(h->span->span_id)))
+			h = h->newer;
+		if (!h)
+			break;
+		top = h;
+	}
+	return top;
 }
 
 static bool was_shown(const struct console *c, const uint8_t id[8])
@@ -343,7 +368,7 @@ static void print_root(struct console *c, const struct span *span, const char *n
 
 static void release(struct console *c, const char *note)
 {
-	struct span *span = take_oldest(c);
+	struct span *span = take(c, top_of_oldest(c));
 
 	print_root(c, span, note);
 	span_unref(span);
@@ -430,7 +455,7 @@ static void close_console(void *self)
 		release_late(c, UINT64_MAX);
 	fflush(stdout);
 	while (c->oldest)
-		span_unref(take_oldest(c));
+		span_unref(take(c, c->oldest));
 	table_free(&c->by_parent);
 	table_free(&c->by_shown);
 	free(c);
