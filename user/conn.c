@@ -23,7 +23,7 @@
 
 /* include/net/tcp_states.h and include/net/sock.h */
 enum { TCP_ESTABLISHED = 1, TCP_SYN_SENT = 2, TCP_CLOSE = 7, TCP_CLOSE_WAIT = 8 };
-enum { SEND_SHUTDOWN = 2 };
+enum { SEND_SHUTDOWN = 2, BOTH_SHUTDOWN = 3 };
 
 static struct pool pool;
 static struct table by_sock;
@@ -498,10 +498,14 @@ void conn_state(const struct event_state *e)
 		conn_end(c, connect_error(e->error), now_ns);
 		return;
 	}
-	/* Without a FIN or RST from the peer, only its own process can have closed it: with SO_LINGER of
-	 * zero. */
-	closed = e->closed || (e->new_state == TCP_CLOSE && !e->error &&
-			       (e->old_state == TCP_ESTABLISHED || e->old_state == TCP_CLOSE_WAIT));
+	/*
+	 * Without a FIN or RST from the peer, only its own process can have closed it: in both directions
+	 * (the end then waits for the peer's acknowledgement), or with SO_LINGER of zero.
+	 */
+	closed = e->closed ||
+		 (e->new_state == TCP_CLOSE
+			  ? !e->error && (e->old_state == TCP_ESTABLISHED || e->old_state == TCP_CLOSE_WAIT)
+			  : e->old_state == TCP_ESTABLISHED && e->shutdown == BOTH_SHUTDOWN);
 	if (e->shutdown & SEND_SHUTDOWN)
 		stream_end(c, TX, now_ns);
 	if (closed) {

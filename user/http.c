@@ -82,8 +82,10 @@ static enum MHD_Result handle(void *ctx, struct MHD_Connection *connection, cons
 	(void)ctx, (void)version, (void)upload, (void)upload_len, (void)state;
 	if (strcmp(method, "GET") && strcmp(method, "HEAD"))
 		return answer_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD\n");
+	/* The library would end a body of unknown length, which an answer to HEAD does not have. */
 	if (strcmp(url, "/metrics") == 0)
-		return answer_metrics(connection);
+		return strcmp(method, "HEAD") ? answer_metrics(connection)
+					      : answer_text(connection, MHD_HTTP_OK, "");
 	if (strcmp(url, "/healthz") == 0)
 		return atomic_load(&ready)
 			       ? answer_text(connection, MHD_HTTP_OK, "ok\n")
@@ -140,9 +142,11 @@ int http_start(const struct config *config)
 				   MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX,
 				   MHD_OPTION_CONNECTION_TIMEOUT, TIMEOUT_S, MHD_OPTION_END);
 	if (!daemon_) {
+		int err = errno ? errno : EIO;
+
 		log_error("cannot listen on %s: %s; choose another with --listen", config->listen,
-			  errno ? strerror(errno) : "refused");
-		return errno ? -errno : -EIO;
+			  strerror(err));
+		return -err;
 	}
 	return 0;
 }

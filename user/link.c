@@ -354,6 +354,9 @@ static bool leave_unclaimed(struct work *w)
 {
 	struct thread *t = thread_get(w->span.tid, w->span.start_ns);
 
+	/* An event of the thread was lost: what it received then may have been another request. */
+	if (t && t->current_sock != w->conn->cause_sock)
+		return false;
 	if (!t || t->loops || !w->span.process || !w->span.process->open || t->unclaimed_len == UNCLAIMED_MAX)
 		return false;
 	work_ref(w);

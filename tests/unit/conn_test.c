@@ -457,6 +457,24 @@ static void reset(void **state)
 	assert_int_equal(stat_get(STAT_connections), 0);
 }
 
+/* The end of a connection that its own process closes waits for the peer; its requests do not. */
+static void closed_before_its_end(void **state)
+{
+	struct end e = client_end(1);
+
+	(void)state;
+	feed_conn(&e);
+	feed_send(&e, GET("/slow"));
+	feed_state(&e, ESTABLISHED, FIN_WAIT1, RCV_SHUT | SEND_SHUT, false, 0);
+	feed_flush();
+	assert_int_equal(seen_len, 1);
+	check_span(0, "GET", "/slow", 0, "local_closed");
+	feed_state(&e, FIN_WAIT1, CLOSED, RCV_SHUT | SEND_SHUT, true, 0);
+	feed_flush();
+	assert_int_equal(seen_len, 1);
+	assert_int_equal(stat_get(STAT_connections), 0);
+}
+
 /* What had arrived before the connection ended is still read. */
 static void read_after_end(void **state)
 {
@@ -1293,6 +1311,7 @@ int main(void)
 		spine_test(peer_ends),
 		spine_test(half_close),
 		spine_test(reset),
+		spine_test(closed_before_its_end),
 		spine_test(read_after_end),
 		spine_test(connect_errors),
 		spine_test(connected_late),
