@@ -13,7 +13,7 @@
 #include "base/slice.h"
 
 /* Bytes of protocol state a connection keeps; every parser's state_size fits (checked at build time). */
-#define PARSER_STATE_MAX 64
+#define PARSER_STATE_MAX 128
 
 enum flow {
 	FLOW_REQUEST,  /* towards the server */
@@ -36,6 +36,20 @@ enum message_flag {
 	MESSAGE_ONEWAY = 1 << 6,    /* expects no response */
 	MESSAGE_LAST = 1 << 7,      /* the sender says that the connection closes after this message */
 	MESSAGE_HELD = 1 << 8,      /* the body is sent only when an interim response asks for it */
+	MESSAGE_ERROR = 1 << 9,     /* of a response: the request failed */
+	MESSAGE_ROWS = 1 << 10,     /* of a response: rows is valid */
+	/*
+	 * A request that is no operation of its own, and is no span unless it fails. A quiet response answers
+	 * the oldest quiet request; any other one the oldest request that is not quiet, and all quiet ones
+	 * before it.
+	 */
+	MESSAGE_QUIET = 1 << 11,
+	/*
+	 * A request that ends a group, and is never a span unless it is quiet and fails; the response to it
+	 * ends whatever of the group is not answered (it was skipped after an error). Other responses never
+	 * reach beyond a barrier.
+	 */
+	MESSAGE_BARRIER = 1 << 12,
 };
 
 /* A body that ends when its sender closes the connection. */
@@ -58,7 +72,23 @@ struct message {
 	struct slice request_id;
 	struct slice traceparent;
 	struct slice tracestate;
+
+	/* databases: */
+	struct slice text;      /* the request's statement, as it stood on the wire; describe() reads it */
+	struct slice name;      /* of the prepared statement that the request names */
+	struct slice namespace; /* db.namespace of the connection from here on */
+	struct slice code;      /* db.response.status_code of a response */
+	uint64_t rows;          /* MESSAGE_ROWS: returned or affected */
+	/*
+	 * Prepared statements, by keys that the parser chooses (not 0) within the connection. prepares: this
+	 * request's text, or the one of the request that this response answers, is what the key stands for
+	 * from here on. prepared: the request executes what the key stands for.
+	 */
+	uint64_t prepares;
+	uint64_t prepared;
 };
+
+struct statement;
 
 struct parser_input {
 	struct slice bytes; /* starts where the last parse() of this flow stopped, its skip included */
@@ -67,7 +97,10 @@ struct parser_input {
 };
 
 struct parser {
-	const char *name;  /* the span's protocol, as in network.protocol.name */
+	const char *name;      /* the span's protocol, as in network.protocol.name */
+	const char *db_system; /* db.system.name; NULL: no database */
+	/* Framing needs every byte: large transfers are captured in full as far as the kernel side can. */
+	bool whole;
 	size_t state_size; /* bytes; zeroed before the first use */
 
 	/*
@@ -94,9 +127,13 @@ struct parser {
 
 	/*
 	 * Framing was lost inside a message: do the last bytes of an event look like that message's end?
-	 * NULL: never. The message goes on if more bytes come that do not start another one.
+	 * NULL: never. The message goes on if more bytes come that do not start another one. Fills in what
+	 * the end says of the response: MESSAGE_ERROR, MESSAGE_ROWS, MESSAGE_BARRIER, code and rows.
 	 */
-	bool (*ends)(void *state, enum flow flow, struct slice tail);
+	bool (*ends)(void *state, enum flow flow, struct slice tail, struct message *ret_message);
+
+	/* Databases: what text, as parse() found it, asks for. raw: keep literals. As sql_describe(). */
+	void (*describe)(struct slice text, bool raw, struct statement *ret_statement);
 };
 
 /* All parsers in the order of protocols.def, `parsers_len` of them. */

@@ -255,8 +255,9 @@ void stream_data(struct conn *c, unsigned dir, uint32_t pos, uint32_t len, struc
 			exchange_body(s, conn_flow(c, dir), tail.len);
 	}
 	/* Only likely: a body may hold such bytes too. What comes next, or that nothing does, confirms it. */
-	s->maybe_ended = s->lost && s->open && c->parser->ends &&
-			 c->parser->ends(&c->state, conn_flow(c, dir), tail.len ? tail : head);
+	s->maybe_ended =
+		s->lost && s->open && c->parser->ends &&
+		c->parser->ends(&c->state, conn_flow(c, dir), tail.len ? tail : head, &(struct message){ 0 });
 }
 
 void stream_end(struct conn *c, unsigned dir, uint64_t now_ns)

@@ -14,12 +14,14 @@
 
 #include "detect.h"
 #include "script.h"
+#include "statement.h"
 
 #define DRIVER_MESSAGES 256
 #define DRIVER_HINTS    256
 #define DRIVER_BUFFER   (16 << 10) /* what is kept of one direction; then it is cut */
 #define DRIVER_TEXT     (64 << 10)
-#define DRIVER_TAIL     16 /* last bytes of an event that ends() is shown */
+#define DRIVER_KEYS     64
+#define DRIVER_TAIL     64 /* last bytes of an event that ends() is shown */
 
 #define DRIVER_CHECK(condition)                                                                              \
 	do {                                                                                                 \
@@ -40,6 +42,7 @@ struct seen {
 	bool lost;   /* its framing was lost */
 	bool open;   /* did not end, or does not look like it */
 	struct slice head;
+	struct slice result; /* what its last step said */
 };
 
 struct driven {
@@ -62,6 +65,8 @@ struct driver {
 	size_t seen_len;
 	struct seen seen[DRIVER_MESSAGES];
 	struct text heads;
+	size_t keys_len;
+	uint64_t keys[DRIVER_KEYS]; /* of prepared statements, as they were met */
 	uint64_t state[PARSER_STATE_MAX / sizeof(uint64_t)];
 };
 
@@ -117,6 +122,20 @@ static inline void text_field(struct text *text, const char *name, struct slice 
 	text_value(text, value);
 }
 
+/* Keys of prepared statements are any numbers: the first is 1 here. */
+static inline void text_key(struct driver *d, const char *name, uint64_t key)
+{
+	size_t i = 0;
+
+	if (!key)
+		return;
+	while (i < d->keys_len && d->keys[i] != key)
+		i++;
+	if (i == d->keys_len && i < DRIVER_KEYS)
+		d->keys[d->keys_len++] = key;
+	text_print(&d->heads, " %s=%zu", name, i + 1);
+}
+
 static inline void text_head(struct text *text, const struct message *m)
 {
 	if (m->method.len > 0) {
@@ -136,18 +155,37 @@ static inline void text_head(struct text *text, const struct message *m)
 	text_field(text, "x-request-id", m->request_id);
 	text_field(text, "traceparent", m->traceparent);
 	text_field(text, "tracestate", m->tracestate);
+	text_field(text, "text", m->text);
+	text_field(text, "name", m->name);
+}
+
+/* What any step of a message may say. */
+static inline void text_result(struct driver *d, struct seen *seen, const struct message *m)
+{
+	struct text *text = &d->heads;
+	size_t from = text->len;
+
+	text_field(text, "namespace", m->namespace);
+	text_field(text, "code", m->code);
+	if (m->flags & MESSAGE_ROWS)
+		text_print(text, " rows=%llu", (unsigned long long)m->rows);
+	text_key(d, "prepares", m->prepares);
+	text_key(d, "prepared", m->prepared);
+	if (text->len > from)
+		seen->result = (struct slice){ text->p + from, text->len - from };
 }
 
 /* What was seen, a message a line, in the order of their beginnings. */
 static inline void driver_report(const struct driver *d, struct text *ret_text)
 {
-	static const char *const names[] = { NULL,        NULL,        "interim", "opaque",
-					     "truncated", "unbounded", "oneway",  "last" };
+	static const char *const names[] = { NULL,        NULL,     "interim", "opaque", "truncated",
+					     "unbounded", "oneway", "last",    NULL,     "error",
+					     NULL,        "quiet",  "barrier" };
 
 	ret_text->len = 0;
 	for (const struct seen *seen = d->seen; seen < d->seen + d->seen_len; seen++) {
-		text_print(ret_text, "%c%.*s", seen->flow == FLOW_REQUEST ? '>' : '<', (int)seen->head.len,
-			   seen->head.p);
+		text_print(ret_text, "%c%.*s%.*s", seen->flow == FLOW_REQUEST ? '>' : '<',
+			   (int)seen->head.len, seen->head.p, (int)seen->result.len, seen->result.p);
 		if (seen->body_len > 0)
 			text_print(ret_text, " body=%llu", (unsigned long long)seen->body_len);
 		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -184,7 +222,7 @@ static inline void driver_start(struct driver *d, const struct parser *parser)
 	}
 	d->parser = parser;
 	d->unknown = d->opaque = d->lost = false;
-	d->hints_from = d->hints_to = d->seen_len = d->heads.len = 0;
+	d->hints_from = d->hints_to = d->seen_len = d->heads.len = d->keys_len = 0;
 	memset(d->state, 0, sizeof(d->state));
 }
 
@@ -245,6 +283,21 @@ static inline void driver_check_slice(struct slice s, struct slice input)
 	DRIVER_CHECK(s.len == 0 || (s.p >= input.p && s.p + s.len <= input.p + input.len));
 }
 
+static inline void driver_check_statement(const struct parser *parser, struct slice text)
+{
+	for (int raw = 0; raw < 2; raw++) {
+		struct statement s;
+
+		memset(&s, 0xa5, sizeof(s));
+		parser->describe(text, raw, &s);
+		DRIVER_CHECK(s.operation_len <= sizeof(s.operation) &&
+			     s.collection_len <= sizeof(s.collection));
+		DRIVER_CHECK(s.destination_len <= sizeof(s.destination) &&
+			     s.summary_len <= sizeof(s.summary));
+		DRIVER_CHECK(s.text_len <= sizeof(s.text));
+	}
+}
+
 static inline void driver_check_step(const struct driver *d, enum flow flow, const struct parser_input *in,
 				     const struct message *m, ssize_t n)
 {
@@ -253,7 +306,6 @@ static inline void driver_check_step(const struct driver *d, enum flow flow, con
 	DRIVER_CHECK(n > 0 && (size_t)n <= in->bytes.len);
 	DRIVER_CHECK((m->flags & MESSAGE_BEGIN) ? !d->streams[flow].current
 						: !(m->flags & MESSAGE_END) || d->streams[flow].current);
-	DRIVER_CHECK(m->skip == 0 || (m->flags & MESSAGE_BEGIN) || d->streams[flow].current);
 	DRIVER_CHECK(m->skip != SKIP_TO_CLOSE || (m->flags & MESSAGE_END));
 	DRIVER_CHECK(!(m->flags & MESSAGE_UNBOUNDED) || (m->flags & MESSAGE_TRUNCATED));
 	DRIVER_CHECK(!(m->flags & MESSAGE_TRUNCATED) || in->cut);
@@ -265,6 +317,10 @@ static inline void driver_check_step(const struct driver *d, enum flow flow, con
 	driver_check_slice(m->request_id, consumed);
 	driver_check_slice(m->traceparent, consumed);
 	driver_check_slice(m->tracestate, consumed);
+	driver_check_slice(m->text, consumed);
+	driver_check_slice(m->code, consumed);
+	if (m->text.len > 0 && d->parser->describe)
+		driver_check_statement(d->parser, m->text);
 }
 
 static inline void driver_step(struct driver *d, enum flow flow, const struct message *m)
@@ -282,8 +338,10 @@ static inline void driver_step(struct driver *d, enum flow flow, const struct me
 		if (flow == FLOW_RESPONSE && !(m->flags & MESSAGE_INTERIM) && d->hints_from < d->hints_to)
 			d->hints_from++;
 	}
-	if (stream->current)
+	if (stream->current) {
 		stream->current->flags |= m->flags;
+		text_result(d, stream->current, m);
+	}
 	stream->skip = m->skip;
 	stream->ends = m->flags & MESSAGE_END;
 	if (stream->ends && stream->skip == 0)
@@ -446,11 +504,17 @@ static inline void driver_hole(struct driver *d, enum flow flow, uint64_t len)
 static inline void driver_event_end(struct driver *d, enum flow flow, struct slice tail)
 {
 	struct driven *stream = &d->streams[flow];
+	struct message m = { 0 };
 
 	if (!d->parser || !stream->lost || !stream->current)
 		return;
 	driver_append(d, flow, tail.p, tail.len);
-	stream->current->open = !d->parser->ends || !d->parser->ends(d->state, flow, driver_waiting(d, flow));
+	stream->current->open =
+		!d->parser->ends || !d->parser->ends(d->state, flow, driver_waiting(d, flow), &m);
+	if (!stream->current->open) {
+		stream->current->flags |= m.flags;
+		text_result(d, stream->current, &m);
+	}
 	stream->len = 0;
 }
 

@@ -648,10 +648,11 @@ static ssize_t http1_resync(void *state, enum flow flow, struct slice bytes)
 	return -ENOENT;
 }
 
-static bool http1_ends(void *state, enum flow flow, struct slice tail)
+static bool http1_ends(void *state, enum flow flow, struct slice tail, struct message *ret_message)
 {
 	const struct stream *stream = &((struct http1 *)state)->streams[flow];
 
+	(void)ret_message;
 	if (stream->phase == PHASE_CHUNK || stream->phase == PHASE_CHUNK_END)
 		return slice_ends(tail, SLICE("\r\n0\r\n\r\n")) || slice_eq(tail, SLICE("0\r\n\r\n"));
 	return stream->phase == PHASE_CUT && stream->bodyless && slice_ends(tail, SLICE("\r\n\r\n"));
