@@ -157,6 +157,17 @@ static int set_spans(struct config *c, const char *value)
 	return parse_count(value, 16, 1 << 20, &c->spans_max);
 }
 
+static int set_statements(struct config *c, const char *value)
+{
+	return parse_count(value, 16, 1 << 20, &c->statements_max);
+}
+
+static int set_query_text(struct config *c, const char *value)
+{
+	c->query_text_raw = strcmp(value, "raw") == 0;
+	return c->query_text_raw || strcmp(value, "sanitized") == 0 ? 0 : -EINVAL;
+}
+
 static int set_stats(struct config *c, const char *value)
 {
 	(void)value;
@@ -193,6 +204,10 @@ static const struct option_row rows[] = {
 	  "connections that are followed at a time (default: 65536)" },
 	{ "max-spans", 0, "N", COMMAND_ATTACH | COMMAND_AGENT, set_spans,
 	  "spans in flight at a time (default: 65536)" },
+	{ "max-statements", 0, "N", COMMAND_ATTACH | COMMAND_AGENT, set_statements,
+	  "prepared statements that are remembered (default: 8192)" },
+	{ "query-text", 0, "sanitized|raw", COMMAND_ATTACH | COMMAND_AGENT, set_query_text,
+	  "literals of database statements: replaced by ?, or kept (default: sanitized)" },
 	{ "stats", 0, NULL, COMMAND_ATTACH | COMMAND_AGENT, set_stats,
 	  "at the end, print what was seen and what was lost, by reason" },
 };
@@ -225,6 +240,7 @@ static const struct config defaults = {
 	.ring_len = 4 << 20,
 	.connections_max = 65536,
 	.spans_max = 65536,
+	.statements_max = 8192,
 };
 
 static int check(enum command command, const struct config *c)

@@ -35,6 +35,8 @@ struct config {
 	uint32_t ring_len;       /* bytes of the ring buffer, a power of two */
 	uint32_t connections_max;
 	uint32_t spans_max;
+	uint32_t statements_max; /* prepared statements that are remembered */
+	bool query_text_raw;     /* database statements keep their literals */
 	bool stats;
 };
 

@@ -9,6 +9,7 @@
 #include "detect.h"
 #include "exchange.h"
 #include "link.h"
+#include "request.h"
 #include "stats.h"
 #include "stream.h"
 
@@ -41,12 +42,15 @@ int conns_init(const struct config *config)
 	    (err = table_init(&by_sock, config->connections_max)) ||
 	    (err = table_init(&ends, config->connections_max)))
 		return err;
+	if ((err = requests_init(config)))
+		return err;
 	return streams_init(config->connections_max / 4 + 16);
 }
 
 void conns_fini(void)
 {
 	streams_fini();
+	requests_fini();
 	table_free(&ends);
 	table_free(&by_sock);
 	pool_free(&pool);
@@ -348,8 +352,7 @@ static struct work *received_request(const struct conn *c)
 	const struct stream *s = &c->streams[RX];
 
 	if (c->begun || !s->work)
-		return c->pending ? (struct work *)((char *)c->pending_end - offsetof(struct work, pending))
-				  : NULL;
+		return c->latest;
 	return s->work;
 }
 

@@ -80,13 +80,18 @@ struct conn {
 	const struct parser *parser; /* NULL: protocol not known (yet) */
 	struct stream streams[DIRECTIONS];
 	struct work *pending, **pending_end; /* unanswered requests, oldest first */
-	uint32_t pending_len;
+	uint32_t pending_len;                /* without barriers */
+	uint32_t barriers_len;
+	struct work *latest;  /* the last request that is no barrier, if it is unanswered */
 	uint64_t close_by_ns; /* closed by TCP, but its process may read on until then; 0: open */
 	const char *close_error;
 	struct conn *timer_next; /* in the list of streams that wait for their message's unknown end */
 	bool timed;
 	char path[EVENT_PATH_LEN]; /* unix */
 	uint8_t path_len;
+	uint8_t namespace_len;
+	char namespace[63]; /* db.namespace; the longest name of PostgreSQL */
+	bool group_failed;  /* a request of the group that is being answered failed */
 	union {
 		uint64_t align;
 		char bytes[PARSER_STATE_MAX];

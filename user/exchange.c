@@ -3,17 +3,27 @@
 
 #include "cause.h"
 #include "link.h"
-#include "route.h"
+#include "request.h"
 #include "stats.h"
 
 /* Unanswered requests of one connection that are remembered; a deeper pipeline is counted, not paired. */
 #define PENDING_MAX 4096
 
+static bool is_quiet(const struct work *w)
+{
+	return w->flags & MESSAGE_QUIET;
+}
+
+static bool is_barrier(const struct work *w)
+{
+	return w->flags & MESSAGE_BARRIER;
+}
+
 static void pending_push(struct conn *c, struct work *w)
 {
 	*c->pending_end = w;
 	c->pending_end = &w->pending;
-	c->pending_len++;
+	(*(is_barrier(w) ? &c->barriers_len : &c->pending_len))++;
 }
 
 static void pending_remove(struct conn *c, struct work *w)
@@ -24,7 +34,7 @@ static void pending_remove(struct conn *c, struct work *w)
 		*at = w->pending;
 		if (!*at)
 			c->pending_end = at;
-		c->pending_len--;
+		(*(is_barrier(w) ? &c->barriers_len : &c->pending_len))--;
 		return;
 	}
 }
@@ -35,9 +45,11 @@ static void finish(struct conn *c, struct work *w, uint64_t end_ns)
 	struct span *span = &w->span;
 
 	pending_remove(c, w);
+	if (c->latest == w)
+		c->latest = NULL;
 	/* Answered before its body was read: the sender has said how long it is, and sends it unless it
 	 * waits. */
-	if (request->work == w && !w->held && request->open && request->ends &&
+	if (request->work == w && !(w->flags & MESSAGE_HELD) && request->open && request->ends &&
 	    request->skip != SKIP_TO_CLOSE && !span->error_type)
 		span->request_len += request->skip;
 	w->finished = true;
@@ -45,46 +57,14 @@ static void finish(struct conn *c, struct work *w, uint64_t end_ns)
 		cause_conn_idle(c);
 	w->conn = NULL;
 	span->end_ns = end_ns > span->start_ns ? end_ns : span->start_ns;
-	link_finish(w);
-}
-
-/* The path and query of a request target in any of its forms (RFC 9112 section 3.2). */
-static void set_target(struct span *span, struct slice target)
-{
-	char text[512];
-	const char *scheme_end = memmem(target.p, target.len, "://", 3), *slash, *question;
-	struct slice path = target;
-
-	if (target.len && target.p[0] != '/' && scheme_end) {
-		struct slice rest = slice_from(target, (size_t)(scheme_end + 3 - target.p));
-
-		slash = memchr(rest.p, '/', rest.len);
-		path = slash ? slice_from(rest, (size_t)(slash - rest.p)) : SLICE("/");
+	if (w->linked) {
+		link_finish(w);
+		return;
 	}
-	question = memchr(path.p, '?', path.len);
-	if (question) {
-		struct slice query = slice_from(path, (size_t)(question + 1 - path.p));
-
-		path.len = (size_t)(question - path.p);
-		span_set_text(span, TEXT_QUERY,
-			      (struct slice){ text, redact_query(query, text, sizeof(text)) });
-	}
-	span_set_text(span, TEXT_PATH, path);
-	span_set_text(span, TEXT_ROUTE, (struct slice){ text, route_of(path, text, sizeof(text)) });
-}
-
-static void describe(struct span *span, const struct conn *c)
-{
-	span->protocol = c->parser ? c->parser->name : "tcp";
-	span->process = c->process;
-	if (span->process)
-		process_ref(span->process);
-	span->pid = c->pid;
-	span->tid = c->tid;
-	span->local = c->local;
-	span->peer = c->peer;
-	if (c->path_len)
-		span_set_text(span, TEXT_SOCKET_PATH, (struct slice){ c->path, c->path_len });
+	work_unref(w->parent);
+	work_unref(w->supposed);
+	w->parent = w->supposed = NULL;
+	work_unref(w);
 }
 
 /*
@@ -101,6 +81,24 @@ static void all_answered(struct conn *c, unsigned dir)
 		c->lossy = c->doubtful = c->desynced = false;
 }
 
+/* What the thread that ends a group does is done for whom it made the group's last request. */
+static void inherit_parent(struct work *w, const struct work *last)
+{
+	if (!last)
+		return;
+	if ((w->parent = last->parent))
+		work_ref(w->parent);
+	if ((w->supposed = last->supposed))
+		work_ref(w->supposed);
+}
+
+static void set_namespace(struct conn *c, struct slice namespace)
+{
+	c->namespace_len =
+		(uint8_t)(namespace.len < sizeof(c->namespace) ? namespace.len : sizeof(c->namespace));
+	memcpy(c->namespace, namespace.p, c->namespace_len);
+}
+
 static void begin_request(struct conn *c, unsigned dir, const struct message *m)
 {
 	struct stream *s = &c->streams[dir];
@@ -114,7 +112,7 @@ static void begin_request(struct conn *c, unsigned dir, const struct message *m)
 	if (turned)
 		all_answered(c, dir);
 	c->overlaps |= turned && c->pending && !c->lossy;
-	if (c->pending_len >= PENDING_MAX) {
+	if (c->pending_len >= PENDING_MAX || c->barriers_len >= PENDING_MAX) {
 		drop_add(DROP_pending_full, 1);
 		c->desynced = true;
 		return;
@@ -127,21 +125,23 @@ static void begin_request(struct conn *c, unsigned dir, const struct message *m)
 	w->conn = c;
 	w->key = m->key;
 	w->hint = m->hint;
+	w->flags = m->flags;
 	w->request_pos = s->start_pos;
-	w->oneway = m->flags & MESSAGE_ONEWAY;
-	w->held = m->flags & MESSAGE_HELD;
 	w->span.kind = dir == RX ? SPAN_SERVER : SPAN_CLIENT;
 	w->span.start_ns = s->start_ns;
 	w->span.truncated = m->flags & MESSAGE_TRUNCATED;
-	describe(&w->span, c);
-	span_set_text(&w->span, TEXT_METHOD, m->method);
-	set_target(&w->span, m->target);
-	span_set_text(&w->span, TEXT_HOST, m->host);
-	span_set_text(&w->span, TEXT_USER_AGENT, m->user_agent);
-	span_set_text(&w->span, TEXT_REQUEST_ID, m->request_id);
-	span_set_text(&w->span, TEXT_TRACESTATE, m->tracestate);
-	pending_push(c, w);
-	link_request(w, m->traceparent);
+	w->linked = !is_barrier(w) || is_quiet(w);
+	w->hidden = is_barrier(w) || is_quiet(w);
+	if (w->linked) {
+		request_place(&w->span, c);
+		request_describe(&w->span, c, m);
+		pending_push(c, w);
+		c->latest = w;
+		link_request(w, m->traceparent);
+	} else {
+		inherit_parent(w, c->latest);
+		pending_push(c, w);
+	}
 	work_ref(w);
 	s->work = w;
 	if (c->desynced) {
@@ -150,11 +150,26 @@ static void begin_request(struct conn *c, unsigned dir, const struct message *m)
 	}
 }
 
-static struct work *find_request(const struct conn *c, uint64_t key)
+/* The oldest request before the next barrier that is quiet, or is not; NULL: there is none. */
+static struct work *find_in_group(const struct conn *c, bool quiet)
 {
 	struct work *w = c->pending;
 
-	while (key && w && w->key != key)
+	while (w && !is_barrier(w) && is_quiet(w) != quiet)
+		w = w->pending;
+	return w && is_quiet(w) == quiet && (!is_barrier(w) || quiet) ? w : NULL;
+}
+
+/* The request that a response answers. */
+static struct work *find_request(const struct conn *c, const struct message *m)
+{
+	struct work *w = c->pending;
+
+	if (!m->key) {
+		w = find_in_group(c, m->flags & MESSAGE_QUIET);
+		return !w && m->flags & MESSAGE_ERROR ? find_in_group(c, true) : w;
+	}
+	while (w && w->key != m->key)
 		w = w->pending;
 	return w;
 }
@@ -179,6 +194,37 @@ static void dispel_doubt(struct conn *c, uint64_t now_ns)
 		give_up(c, c->pending, now_ns);
 }
 
+/*
+ * What comes before w in its group was answered before. Of a quiet request the answer may not have shown;
+ * that to another one was lost.
+ */
+static void pass_before(struct conn *c, const struct work *w, bool quiet, uint64_t now_ns)
+{
+	while (quiet && c->pending != w)
+		give_up(c, c->pending, now_ns);
+	while (c->pending != w && is_quiet(c->pending) && !is_barrier(c->pending))
+		finish(c, c->pending, now_ns);
+}
+
+/* A group is over: what of it was not answered was not executed, if one before it failed. */
+static void end_group(struct conn *c, uint64_t now_ns)
+{
+	bool failed = c->group_failed, last = false;
+
+	c->group_failed = false;
+	if (!c->pending && (c->requested || c->fresh))
+		drop_add(DROP_response_unpaired, 1);
+	while (c->pending && !last) {
+		struct work *w = c->pending;
+
+		last = is_barrier(w);
+		if (!last && !is_quiet(w) && failed)
+			w->span.error_type = "not_executed";
+		w->span.incomplete |= !last && !failed;
+		finish(c, w, now_ns);
+	}
+}
+
 static void begin_response(struct conn *c, unsigned dir, const struct message *m)
 {
 	struct stream *s = &c->streams[dir];
@@ -190,7 +236,11 @@ static void begin_response(struct conn *c, unsigned dir, const struct message *m
 	c->owed = false;
 	if (c->doubtful)
 		dispel_doubt(c, s->start_ns);
-	w = find_request(c, m->key);
+	if (m->flags & MESSAGE_BARRIER) {
+		end_group(c, s->start_ns);
+		return;
+	}
+	w = find_request(c, m);
 	if (!w) {
 		c->orphans++;
 		/* Before the first request that was seen there may have been others. */
@@ -198,11 +248,13 @@ static void begin_response(struct conn *c, unsigned dir, const struct message *m
 			drop_add(DROP_response_unpaired, 1);
 		return;
 	}
+	if (!m->key)
+		pass_before(c, w, m->flags & MESSAGE_QUIET, s->start_ns);
 	if (dir == TX)
 		link_answer(w, c->tid, s->start_ns);
 	else
 		link_answered(w);
-	c->pipelined |= w->pending && !c->lossy;
+	c->pipelined |= c->pending_len > 1 && !c->lossy;
 	w->span.first_byte_ns = s->start_ns;
 	w->span.status = m->status;
 	w->span.truncated |= !!(m->flags & MESSAGE_TRUNCATED);
@@ -223,6 +275,21 @@ void exchange_begin(struct conn *c, unsigned dir, const struct message *m, uint6
 		begin_response(c, dir, m);
 }
 
+void exchange_result(struct conn *c, unsigned dir, const struct message *m)
+{
+	struct work *w = c->streams[dir].work;
+
+	if (m->namespace.len)
+		set_namespace(c, m->namespace);
+	if (conn_flow(c, dir) == FLOW_REQUEST || !w || w->finished)
+		return;
+	request_result(&w->span, c, m);
+	if (m->flags & MESSAGE_ERROR) {
+		w->hidden = false;
+		c->group_failed = true;
+	}
+}
+
 void exchange_body(struct stream *s, enum flow flow, uint64_t n)
 {
 	struct work *w = s->work;
@@ -241,7 +308,7 @@ void exchange_end(struct conn *c, unsigned dir, uint64_t end_ns)
 	struct work *w = s->work;
 
 	s->work = NULL;
-	if (w && !w->finished && (conn_flow(c, dir) == FLOW_RESPONSE || w->oneway)) {
+	if (w && !w->finished && (conn_flow(c, dir) == FLOW_RESPONSE || (w->flags & MESSAGE_ONEWAY))) {
 		c->overlapped |= c->overlaps && !w->span.incomplete;
 		c->overlaps = false;
 		finish(c, w, end_ns);
@@ -307,8 +374,9 @@ void exchange_connect_failed(struct conn *c, const char *error_type, uint64_t no
 	w->span.kind = SPAN_CLIENT;
 	w->span.start_ns = c->connect_ns ? c->connect_ns : now_ns;
 	w->span.error_type = error_type;
-	describe(&w->span, c);
+	request_place(&w->span, c);
 	w->conn = c;
+	w->linked = true;
 	pending_push(c, w);
 	link_request(w, (struct slice){ 0 });
 	finish(c, w, now_ns);

@@ -8,6 +8,10 @@
 /* A message starts on stream s of the connection: the request is made or the response found its request. */
 void exchange_begin(struct conn *c, unsigned dir, const struct message *m, uint64_t now_ns);
 
+/* What a step of a message says beyond its beginning: the outcome of a response, the connection's namespace.
+ */
+void exchange_result(struct conn *c, unsigned dir, const struct message *m);
+
 /* n body bytes of the stream's message in progress moved. */
 void exchange_body(struct stream *s, enum flow flow, uint64_t n);
 

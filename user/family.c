@@ -9,11 +9,17 @@ static const uint64_t duration_bounds_ns[] = {
 	500000000, 750000000, 1000000000, 2500000000, 5000000000, 7500000000, 10000000000,
 };
 
+/* ... and for those of database operations. */
+static const uint64_t db_bounds_ns[] = {
+	1000000, 5000000, 10000000, 50000000, 100000000, 500000000, 1000000000, 5000000000, 10000000000,
+};
+
 static const uint64_t size_bounds[] = {
 	0, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 65536, 1048576, 16777216,
 };
 
 const struct scale scales[MEASURES] = {
+	[DB_DURATION] = { ARRAY(db_bounds_ns), 1e9, 9 },
 	[DURATION] = { ARRAY(duration_bounds_ns), 1e9, 9 },
 	[REQUEST_SIZE] = { ARRAY(size_bounds), 1, 0 },
 	[RESPONSE_SIZE] = { ARRAY(size_bounds), 1, 0 },
@@ -47,6 +53,37 @@ static const struct metric client_metrics[] = {
 	  "Bodies of sent HTTP requests" },
 	{ HISTOGRAM, RESPONSE_SIZE, HAS_BODIES, "http_client_response_body_size_bytes",
 	  "Bodies of received HTTP responses" },
+};
+
+/* OpenTelemetry's database metrics. */
+static const struct label db_client_labels[] = {
+	{ "service_name", LABEL_SERVICE },
+	{ "db_system_name", LABEL_DB_SYSTEM },
+	{ "db_namespace", LABEL_DB_NAMESPACE },
+	{ "db_operation_name", LABEL_OPERATION },
+	{ "db_collection_name", LABEL_COLLECTION },
+	{ "db_response_status_code", LABEL_STATUS_CODE },
+	{ "error_type", LABEL_ERROR },
+	{ "server_address", LABEL_ADDRESS },
+	{ "server_port", LABEL_PORT },
+};
+static const struct metric db_client_metrics[] = {
+	{ HISTOGRAM, DB_DURATION, 0, "db_client_operation_duration_seconds",
+	  "Duration of database operations" },
+};
+static const struct label db_server_labels[] = {
+	{ "service_name", LABEL_SERVICE },
+	{ "db_system_name", LABEL_DB_SYSTEM },
+	{ "db_namespace", LABEL_DB_NAMESPACE },
+	{ "db_operation_name", LABEL_OPERATION },
+	{ "db_collection_name", LABEL_COLLECTION },
+	{ "db_response_status_code", LABEL_STATUS_CODE },
+	{ "error_type", LABEL_ERROR },
+	{ "server_port", LABEL_PORT },
+};
+static const struct metric db_server_metrics[] = {
+	{ HISTOGRAM, DB_DURATION, 0, "db_server_operation_duration_seconds",
+	  "Duration of operations in the database" },
 };
 
 /* Who calls whom, for the service graphs of Grafana. */
@@ -95,11 +132,23 @@ static const struct metric call_metrics[] = {
 	{ COUNTER, 0, 0, "external_api_calls_total", "HTTP calls of other services" },
 };
 
+static const struct label query_labels[] = {
+	{ "operation", LABEL_OPERATION },
+	{ "table", LABEL_COLLECTION },
+	{ "service", LABEL_SERVICE },
+};
+static const struct metric query_metrics[] = {
+	{ HISTOGRAM, DB_DURATION, 0, "database_query_duration_seconds", "Duration of database queries" },
+};
+
 const struct family families[FAMILIES_LEN] = {
 	{ ARRAY(server_labels), ARRAY(server_metrics), IS_SERVER | IS_HTTP, false },
 	{ ARRAY(client_labels), ARRAY(client_metrics), IS_CLIENT | IS_HTTP, false },
+	{ ARRAY(db_client_labels), ARRAY(db_client_metrics), IS_CLIENT | IS_DB, false },
+	{ ARRAY(db_server_labels), ARRAY(db_server_metrics), IS_SERVER | IS_DB, false },
 	{ ARRAY(edge_labels), ARRAY(edge_metrics), 0, false },
 	{ ARRAY(info_labels), ARRAY(info_metrics), 0, false },
 	{ ARRAY(request_labels), ARRAY(request_metrics), IS_SERVER | IS_HTTP, true },
 	{ ARRAY(call_labels), ARRAY(call_metrics), IS_CLIENT | IS_HTTP, true },
+	{ ARRAY(query_labels), ARRAY(query_metrics), IS_CLIENT | IS_DB, true },
 };

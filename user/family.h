@@ -22,6 +22,11 @@ enum label_value {
 	LABEL_TARGET,  /* whom a client called */
 	LABEL_CALLER,  /* the two ends of a call */
 	LABEL_CALLEE,
+	LABEL_DB_SYSTEM,
+	LABEL_DB_NAMESPACE,
+	LABEL_OPERATION,
+	LABEL_COLLECTION,
+	LABEL_STATUS_CODE, /* of a database's response */
 	LABEL_HOST_NAME,
 	LABEL_SDK_NAME,
 	LABEL_SDK_VERSION,
@@ -42,6 +47,7 @@ enum {
 		<< 2, /* or a connection that was not made: what it was for is not known, but it is a call */
 	HAS_BODIES = 1 << 3,
 	HAS_FAILED = 1 << 4,
+	IS_DB = 1 << 6,
 	IS_WHOLE_EDGE = 1 << 5, /* no span of the other end stands for the same call */
 };
 
@@ -54,6 +60,7 @@ enum metric_type {
 /* What a histogram measures. */
 enum measure {
 	DURATION,
+	DB_DURATION,
 	REQUEST_SIZE,
 	RESPONSE_SIZE,
 	MEASURES,
@@ -76,7 +83,7 @@ struct metric {
 	const char *help;
 };
 
-#define LABELS_MAX 8
+#define LABELS_MAX 9
 
 struct family {
 	const struct label *labels; /* at most LABELS_MAX */
@@ -87,7 +94,7 @@ struct family {
 	bool classic; /* also: labels are written when they are empty */
 };
 
-#define FAMILIES_LEN  6
+#define FAMILIES_LEN  9
 #define FAMILIES_SPAN 4 /* that count one span, at most */
 
 extern const struct family families[FAMILIES_LEN];

@@ -596,10 +596,12 @@ void links_flush(void (*sink)(struct span *span))
 		struct work *w = done;
 
 		done = w->next;
-		complete(w);
-		stat_add(STAT_spans, 1);
-		stat_add(STAT_spans_incomplete, w->span.incomplete);
-		sink(&w->span);
+		if (!w->hidden) {
+			complete(w);
+			stat_add(STAT_spans, 1);
+			stat_add(STAT_spans_incomplete, w->span.incomplete);
+			sink(&w->span);
+		}
 		work_unref(w->parent);
 		work_unref(w->supposed);
 		w->supposed = NULL;

@@ -59,6 +59,8 @@ static unsigned what_is(const struct span *span)
 		is |= IS_HTTP | HAS_BODIES;
 	else if (strcmp(span->protocol, "tcp") == 0)
 		is |= IS_HTTP;
+	else if (span->db_system)
+		is |= IS_DB;
 	if (span_failed(span))
 		is |= HAS_FAILED;
 	/* A client knows the name of a server that is traced too: that one's span stands for the call. */
@@ -116,7 +118,7 @@ static void values_of(const struct span *span, struct slice values[LABEL_VALUES]
 {
 	bool server = span->kind == SPAN_SERVER, failed = span_failed(span);
 	uint16_t port = server ? span->local.port : span->peer.port;
-	struct slice peer = span_text(span, TEXT_PEER_SERVICE);
+	struct slice peer = span_text(span, TEXT_PEER_SERVICE), error = span_error(span);
 
 	memset(values, 0, LABEL_VALUES * sizeof(values[0]));
 	values[LABEL_SERVICE] = slice_of(span->process ? span->process->service : "unknown");
@@ -129,11 +131,16 @@ static void values_of(const struct span *span, struct slice values[LABEL_VALUES]
 		memcpy(scratch->status_class, (char[]){ scratch->status[0], 'x', 'x' }, 3);
 		values[LABEL_STATUS_CLASS] = (struct slice){ scratch->status_class, 3 };
 	}
-	values[LABEL_ERROR] = span->error_type ? slice_of(span->error_type)
-			      : failed         ? values[LABEL_STATUS]
-					       : SLICE("");
+	values[LABEL_ERROR] = error.len ? error : failed ? values[LABEL_STATUS] : SLICE("");
 	values[LABEL_RESULT] = failed ? SLICE("failure") : SLICE("success");
 	values[LABEL_PORT] = port ? decimal(scratch->port, port) : SLICE("");
+	if (span->db_system) {
+		values[LABEL_DB_SYSTEM] = slice_of(span->db_system);
+		values[LABEL_DB_NAMESPACE] = span_text(span, TEXT_NAMESPACE);
+		values[LABEL_OPERATION] = span_text(span, TEXT_METHOD);
+		values[LABEL_COLLECTION] = span_text(span, TEXT_COLLECTION);
+		values[LABEL_STATUS_CODE] = span_text(span, TEXT_STATUS_CODE);
+	}
 	values[LABEL_HOST_NAME] = slice_of(host_name);
 	values[LABEL_SDK_NAME] = SLICE("spanhook");
 	values[LABEL_SDK_VERSION] = SLICE(SPANHOOK_VERSION);
@@ -161,6 +168,11 @@ static uint64_t hash_span(const struct span *span)
 	hash = hash_slice(k, hash, span_text(span, TEXT_METHOD));
 	hash = hash_slice(k, hash, span_text(span, TEXT_ROUTE));
 	hash = hash_slice(k, hash, span_text(span, TEXT_PEER_SERVICE));
+	if (span->db_system) {
+		hash = hash_slice(k, hash, span_text(span, TEXT_NAMESPACE));
+		hash = hash_slice(k, hash, span_text(span, TEXT_COLLECTION));
+		hash = hash_slice(k, hash, span_text(span, TEXT_STATUS_CODE));
+	}
 	if (!server) {
 		hash = hash_slice(k, hash, span_text(span, TEXT_HOST));
 		hash = hash_slice(k, hash, span_text(span, TEXT_SOCKET_PATH));
@@ -227,6 +239,7 @@ void metrics_add(const struct span *span)
 {
 	const struct sample samples[MEASURES] = {
 		[DURATION] = sample_of(DURATION, span->end_ns - span->start_ns),
+		[DB_DURATION] = sample_of(DB_DURATION, span->end_ns - span->start_ns),
 		[REQUEST_SIZE] = sample_of(REQUEST_SIZE, span->request_len),
 		[RESPONSE_SIZE] = sample_of(RESPONSE_SIZE, span->response_len),
 	};

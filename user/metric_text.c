@@ -4,6 +4,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "cause.h"
+#include "link.h"
 #include "metric.h"
 #include "series.h"
 #include "stats.h"
@@ -115,6 +117,25 @@ static void put_process(struct text *t)
 	}
 }
 
+/* Parents that were found, and those that were not, against headers that tell the truth. */
+static void put_checks(struct text *t)
+{
+	static const char name[] = "spanhook_link_checked_total";
+	static const char *const results[LINK_CHECKS] = {
+		[LINK_RIGHT] = "right", [LINK_WRONG] = "wrong", [LINK_UNKNOWN] = "unknown"
+	};
+
+	put_head(
+		t, name,
+		"Calls whose own traceparent tells the parent, by the evidence for what was found and result",
+		"counter");
+	for (int e = 0; e < EVIDENCES; e++)
+		for (int r = 0; r < LINK_CHECKS; r++)
+			if (atomic_load(&link_checked[e][r]))
+				put(t, "%s{evidence=\"%s\",result=\"%s\"} %llu\n", name, evidence_name(e),
+				    results[r], (unsigned long long)atomic_load(&link_checked[e][r]));
+}
+
 static void put_own(struct text *t)
 {
 #define STAT(symbol, name, type, help)                                                                       \
@@ -128,6 +149,15 @@ static void put_own(struct text *t)
 	    (unsigned long long)drop_get(DROP_##reason));
 #include "../bpf/drops.def"
 #undef DROP
+	put_head(t, "spanhook_link_undecided_total",
+		 "Calls, and connections opened, whose cause their thread does not prove, by reason",
+		 "counter");
+#define UNDECIDED(reason, help)                                                                              \
+	put(t, "spanhook_link_undecided_total{reason=\"%s\"} %llu\n", #reason,                               \
+	    (unsigned long long)atomic_load(&cause_undecided[UNDECIDED_##reason]));
+#include "undecided.def"
+#undef UNDECIDED
+	put_checks(t);
 	put_overflows(t);
 	put_process(t);
 	put_head(t, "spanhook_build_info", "Version", "gauge");

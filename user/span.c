@@ -5,9 +5,10 @@
 #include "base/ip.h"
 
 static const uint16_t text_max[SPAN_TEXTS] = {
-	[TEXT_METHOD] = 32,       [TEXT_PATH] = 512,        [TEXT_QUERY] = 256,     [TEXT_ROUTE] = 256,
-	[TEXT_HOST] = 128,        [TEXT_USER_AGENT] = 128,  [TEXT_REQUEST_ID] = 64, [TEXT_TRACESTATE] = 128,
-	[TEXT_PEER_SERVICE] = 64, [TEXT_SOCKET_PATH] = 108,
+	[TEXT_METHOD] = 32,       [TEXT_PATH] = 512,        [TEXT_QUERY] = 256,      [TEXT_ROUTE] = 256,
+	[TEXT_HOST] = 128,        [TEXT_USER_AGENT] = 128,  [TEXT_REQUEST_ID] = 64,  [TEXT_TRACESTATE] = 128,
+	[TEXT_PEER_SERVICE] = 64, [TEXT_SOCKET_PATH] = 108, [TEXT_SUMMARY] = 128,    [TEXT_COLLECTION] = 64,
+	[TEXT_NAMESPACE] = 64,    [TEXT_STATEMENT] = 600,   [TEXT_DESTINATION] = 64, [TEXT_STATUS_CODE] = 32,
 };
 
 const char *span_kind_name(enum span_kind kind)
@@ -81,6 +82,11 @@ struct slice span_name(const struct span *span, char buf[SPAN_NAME_MAX])
 	struct slice method = span_text(span, TEXT_METHOD), route = span_text(span, TEXT_ROUTE);
 	char *p = buf;
 
+	if (span->db_system) {
+		struct slice summary = span_text(span, TEXT_SUMMARY);
+
+		return summary.len ? summary : slice_of(span->db_system);
+	}
 	if (!method.len)
 		return SLICE("connect");
 	p = slice_put(p, method);
@@ -90,7 +96,16 @@ struct slice span_name(const struct span *span, char buf[SPAN_NAME_MAX])
 	return (struct slice){ buf, (size_t)(p - buf) };
 }
 
+struct slice span_error(const struct span *span)
+{
+	struct slice code = span_text(span, TEXT_STATUS_CODE);
+
+	if (span->error_type || !span->failed)
+		return slice_of(span->error_type);
+	return code.len ? code : SLICE("_OTHER");
+}
+
 bool span_failed(const struct span *span)
 {
-	return span->error_type || span->status >= (span->kind == SPAN_SERVER ? 500 : 400);
+	return span->error_type || span->failed || span->status >= (span->kind == SPAN_SERVER ? 500 : 400);
 }

@@ -43,10 +43,18 @@ enum span_text {
 	TEXT_TRACESTATE,
 	TEXT_PEER_SERVICE, /* service name of the other end, when it is traced too */
 	TEXT_SOCKET_PATH,  /* of a unix socket */
+
+	/* databases; TEXT_METHOD is the operation: */
+	TEXT_SUMMARY, /* low cardinality: "SELECT orders" */
+	TEXT_COLLECTION,
+	TEXT_NAMESPACE,
+	TEXT_STATEMENT,   /* literals replaced by ? */
+	TEXT_DESTINATION, /* of a message: the stream's name */
+	TEXT_STATUS_CODE, /* of the response */
 	SPAN_TEXTS,
 };
 
-#define SPAN_TEXT_BYTES 1024
+#define SPAN_TEXT_BYTES 1280
 
 struct address {
 	sa_family_t family; /* AF_INET, AF_INET6, AF_UNIX; 0: not known */
@@ -75,7 +83,11 @@ struct span {
 	uint64_t response_len;
 	int status;             /* 0: none */
 	const char *error_type; /* static string, OpenTelemetry error.type; NULL: no error */
-	const char *protocol;   /* static string: "http", "tcp" (a connect that failed) */
+	const char *protocol;   /* static string: "http", "postgresql", "tcp" (a connect that failed) */
+	const char *db_system;  /* static string, db.system.name; NULL: no database */
+	uint64_t rows;          /* returned or affected */
+	bool has_rows;          /* rows is known */
+	bool failed;            /* a database's response was an error; TEXT_STATUS_CODE says which */
 
 	const struct process *process;
 	uint32_t pid;
@@ -114,6 +126,9 @@ struct slice span_target(const struct span *span, char buf[SPAN_ADDRESS_MAX]);
 /* "GET /orders/{id}", or the operation alone. In buf. */
 #define SPAN_NAME_MAX 296
 struct slice span_name(const struct span *span, char buf[SPAN_NAME_MAX]);
+
+/* OpenTelemetry error.type; empty: none. Static or in the span. */
+struct slice span_error(const struct span *span);
 
 /* 5xx of a server, 4xx and 5xx of a client, or any error_type (OpenTelemetry HTTP conventions). */
 bool span_failed(const struct span *span);

@@ -16,15 +16,16 @@ static void text_field(struct json *j, const char *name, const struct span *span
 /* "GET /orders/{id} 200 in 1.234567 ms" */
 static struct slice message(const struct span *span, struct slice name, char *buf)
 {
+	struct slice error = span_error(span);
 	char *p = slice_put(buf, name);
 
 	if (span->status) {
 		*p++ = ' ';
 		p = put_decimal(p, (uint64_t)span->status);
 	}
-	if (span->error_type) {
+	if (error.len) {
 		*p++ = ' ';
-		p = slice_put(p, slice_of(span->error_type));
+		p = slice_put(p, error);
 	}
 	p = put_ms(slice_put(p, SLICE(" in ")), span->end_ns - span->start_ns);
 	p = slice_put(p, SLICE(" ms"));
@@ -34,6 +35,35 @@ static struct slice message(const struct span *span, struct slice name, char *bu
 static struct slice level(const struct span *span)
 {
 	return span_failed(span) ? SLICE("error") : span->status >= 400 ? SLICE("warn") : SLICE("info");
+}
+
+/* Names of the OpenTelemetry semantic conventions for databases, flat. */
+static void database_fields(struct json *j, const struct span *span)
+{
+	json_string(j, "db_system_name", slice_of(span->db_system));
+	text_field(j, "db_namespace", span, TEXT_NAMESPACE);
+	text_field(j, "db_operation_name", span, TEXT_METHOD);
+	text_field(j, "db_collection_name", span, TEXT_COLLECTION);
+	text_field(j, "db_query_summary", span, TEXT_SUMMARY);
+	text_field(j, "db_query_text", span, TEXT_STATEMENT);
+	text_field(j, "db_response_status_code", span, TEXT_STATUS_CODE);
+	if (span->has_rows)
+		json_number(j, "db_rows", span->rows);
+	if (span_text(span, TEXT_DESTINATION).len) {
+		json_string(j, "messaging_system", slice_of(span->db_system));
+		text_field(j, "messaging_destination_name", span, TEXT_DESTINATION);
+	}
+}
+
+static void http_fields(struct json *j, const struct span *span)
+{
+	text_field(j, "method", span, TEXT_METHOD);
+	text_field(j, "path", span, TEXT_PATH);
+	text_field(j, "query", span, TEXT_QUERY);
+	text_field(j, "route", span, TEXT_ROUTE);
+	text_field(j, "host", span, TEXT_HOST);
+	if (span->status)
+		json_number(j, "status", (uint64_t)span->status);
 }
 
 static void address_field(struct json *j, const char *name, const struct span *span, const struct address *a)
@@ -47,7 +77,7 @@ static void address_field(struct json *j, const char *name, const struct span *s
 
 size_t span_json(const struct span *span, struct wall *wall, char *buf, size_t size)
 {
-	char text[SPAN_NAME_MAX + 128], name_text[SPAN_NAME_MAX];
+	char text[SPAN_NAME_MAX + 160], name_text[SPAN_NAME_MAX];
 	struct slice name = span_name(span, name_text);
 	struct json j;
 
@@ -68,15 +98,12 @@ size_t span_json(const struct span *span, struct wall *wall, char *buf, size_t s
 	json_string(&j, "evidence", slice_of(evidence_name(span->evidence)));
 	text_field(&j, "request_id", span, TEXT_REQUEST_ID);
 	json_string(&j, "protocol", slice_of(span->protocol));
-	text_field(&j, "method", span, TEXT_METHOD);
-	text_field(&j, "path", span, TEXT_PATH);
-	text_field(&j, "query", span, TEXT_QUERY);
-	text_field(&j, "route", span, TEXT_ROUTE);
-	text_field(&j, "host", span, TEXT_HOST);
-	if (span->status)
-		json_number(&j, "status", (uint64_t)span->status);
-	if (span->error_type)
-		json_string(&j, "error_type", slice_of(span->error_type));
+	if (span->db_system)
+		database_fields(&j, span);
+	else
+		http_fields(&j, span);
+	if (span_error(span).len)
+		json_string(&j, "error_type", span_error(span));
 	json_ms(&j, "duration_ms", span->end_ns - span->start_ns);
 	if (span->first_byte_ns > span->start_ns)
 		json_ms(&j, "ttfb_ms", span->first_byte_ns - span->start_ns);

@@ -110,6 +110,8 @@ static void step(struct conn *c, unsigned dir, const struct message *m, uint64_t
 		s->open = true;
 		exchange_begin(c, dir, m, now_ns);
 	}
+	if (c->parser->db_system)
+		exchange_result(c, dir, m);
 	if (m->flags & MESSAGE_OPAQUE) {
 		message_end(c, dir, now_ns);
 		c->opaque = true;
@@ -224,6 +226,18 @@ static void hole(struct conn *c, unsigned dir, uint64_t n, bool unseen, uint64_t
 		exchange_body(s, conn_flow(c, dir), n);
 }
 
+/* Only likely: a body may hold such bytes too. What comes next, or that nothing does, confirms it. */
+static void look_for_end(struct conn *c, unsigned dir, struct slice last)
+{
+	struct stream *s = &c->streams[dir];
+	struct message m = { 0 };
+
+	s->maybe_ended = s->lost && s->open && c->parser->ends &&
+			 c->parser->ends(&c->state, conn_flow(c, dir), last, &m);
+	if (s->maybe_ended && c->parser->db_system)
+		exchange_result(c, dir, &m);
+}
+
 void stream_gap(struct conn *c, unsigned dir, uint32_t n, uint64_t now_ns)
 {
 	struct stream *s = &c->streams[dir];
@@ -254,10 +268,7 @@ void stream_data(struct conn *c, unsigned dir, uint32_t pos, uint32_t len, struc
 		else if (s->lost && s->open && !was_lost)
 			exchange_body(s, conn_flow(c, dir), tail.len);
 	}
-	/* Only likely: a body may hold such bytes too. What comes next, or that nothing does, confirms it. */
-	s->maybe_ended =
-		s->lost && s->open && c->parser->ends &&
-		c->parser->ends(&c->state, conn_flow(c, dir), tail.len ? tail : head, &(struct message){ 0 });
+	look_for_end(c, dir, tail.len ? tail : head);
 }
 
 void stream_end(struct conn *c, unsigned dir, uint64_t now_ns)

@@ -18,8 +18,9 @@ struct work {
 	uint64_t key;         /* pairs with the response; 0: in order */
 	uint32_t request_pos; /* stream position of the request's first byte */
 	uint8_t hint;         /* what the parser of the response must know of the request */
-	bool oneway;
-	bool held; /* the body is sent only when it was asked for */
+	unsigned flags;       /* enum message_flag, as the request began */
+	bool linked;          /* link knows of it */
+	bool hidden;          /* is not to be exported */
 
 	/* link: */
 	struct work *parent;                 /* referenced; NULL: none known */

@@ -382,6 +382,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	static const struct config config = {
 		.connections_max = 2 * CONNECTIONS,
+		.statements_max = 64,
 		.spans_max = SPANS_MAX,
 		.label_sets_max = 16,
 		.metrics_classic = true,

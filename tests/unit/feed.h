@@ -72,6 +72,7 @@ static inline void feed_reject(uint32_t pid)
 static inline void feed_start(uint32_t connections_max, uint32_t spans_max)
 {
 	feed_config.connections_max = connections_max;
+	feed_config.statements_max = 64;
 	feed_config.spans_max = spans_max;
 	feed_ns = 1000 * SECOND_NS;
 	seen_len = feed_causes_len = 0;

@@ -32,10 +32,12 @@ static void limits(void **state)
 		{ TEXT_METHOD, 32 },       { TEXT_PATH, 512 },       { TEXT_QUERY, 256 },
 		{ TEXT_ROUTE, 256 },       { TEXT_HOST, 128 },       { TEXT_USER_AGENT, 128 },
 		{ TEXT_REQUEST_ID, 64 },   { TEXT_TRACESTATE, 128 }, { TEXT_PEER_SERVICE, 64 },
-		{ TEXT_SOCKET_PATH, 108 },
+		{ TEXT_SOCKET_PATH, 108 }, { TEXT_SUMMARY, 128 },    { TEXT_COLLECTION, 64 },
+		{ TEXT_NAMESPACE, 64 },    { TEXT_STATEMENT, 600 },  { TEXT_DESTINATION, 64 },
+		{ TEXT_STATUS_CODE, 32 },
 	};
 	struct span all = { 0 };
-	char text[600];
+	char text[700];
 	size_t sum = 0;
 
 	(void)state;

@@ -244,9 +244,22 @@ static void print_offset(struct console *c, uint64_t start_ns, uint64_t parent_n
 	printf("%s%+9.1f ms%s ", paint(c, DIM), ms, paint(c, PLAIN));
 }
 
+/* The statement behind its operation, or the tables alone when it does not start with that. */
+static struct slice statement_rest(const struct span *span)
+{
+	struct slice operation = span_text(span, TEXT_METHOD), text = span_text(span, TEXT_STATEMENT);
+
+	if (!slice_starts(text, operation))
+		text = span_text(span, TEXT_COLLECTION);
+	else
+		text = slice_from(text, operation.len);
+	return text.len && text.p[0] == ' ' ? slice_from(text, 1) : text;
+}
+
 static void print_request(struct console *c, const struct span *span, unsigned room)
 {
-	struct slice method = span_text(span, TEXT_METHOD), path = span_text(span, TEXT_PATH);
+	struct slice method = span_text(span, TEXT_METHOD),
+		     path = span->db_system ? statement_rest(span) : span_text(span, TEXT_PATH);
 	unsigned used;
 
 	if (!method.len)
@@ -291,6 +304,7 @@ static void print_line(struct console *c, const struct span *span, const struct 
 		       const char *tree, unsigned tree_len, const struct span *served, const char *note)
 {
 	unsigned room = c->request_len > tree_len ? c->request_len - tree_len : 0;
+	struct slice error = span_error(span);
 	char status[16] = "---";
 
 	if (parent)
@@ -301,6 +315,8 @@ static void print_line(struct console *c, const struct span *span, const struct 
 	print_request(c, span, room);
 	if (span->status)
 		snprintf(status, sizeof(status), "%d", span->status);
+	else if (span->db_system && !span->error_type)
+		strcpy(status, span->failed ? "err" : "ok");
 	printf(" %s%3s%s %9.3f ms",
 	       paint(c, span_failed(span)     ? RED
 			: span->status >= 400 ? YELLOW
@@ -312,8 +328,10 @@ static void print_line(struct console *c, const struct span *span, const struct 
 	}
 	fputs("  ", stdout);
 	print_ends(c, span, !parent, served);
-	if (span->error_type)
-		printf(" %s%s%s", paint(c, RED), span->error_type, paint(c, PLAIN));
+	if (span->has_rows)
+		printf(" %llu row%s", (unsigned long long)span->rows, span->rows == 1 ? "" : "s");
+	if (error.len)
+		printf(" %s%.*s%s", paint(c, RED), (int)error.len, error.p, paint(c, PLAIN));
 	if (span->incomplete || span->truncated || note[0])
 		printf("%s%s%s%s%s", paint(c, DIM), span->incomplete ? " incomplete" : "",
 		       span->truncated ? " truncated" : "", note, paint(c, PLAIN));
@@ -326,7 +344,9 @@ static bool is_same_request(const struct span *client, const struct span *server
 	return client->kind == SPAN_CLIENT && server->kind == SPAN_SERVER &&
 	       client->status == server->status &&
 	       slice_eq(span_text(client, TEXT_METHOD), span_text(server, TEXT_METHOD)) &&
-	       slice_eq(span_text(client, TEXT_PATH), span_text(server, TEXT_PATH)) && !server->error_type &&
+	       slice_eq(span_text(client, TEXT_PATH), span_text(server, TEXT_PATH)) &&
+	       slice_eq(span_text(client, TEXT_STATEMENT), span_text(server, TEXT_STATEMENT)) &&
+	       slice_eq(span_error(client), span_error(server)) && !server->error_type &&
 	       !server->incomplete && !server->truncated;
 }
 

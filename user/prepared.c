@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "prepared.h"
+
+#include "base/pool.h"
+#include "base/table.h"
+
+struct prepared {
+	struct statement statement;
+	uint64_t sock, key;
+	struct prepared *prev, *next; /* in the order of their use */
+};
+
+static struct pool pool;
+static struct table by_key;
+static struct prepared *oldest, *latest;
+
+int prepared_init(uint32_t max)
+{
+	int err = pool_init(&pool, sizeof(struct prepared), max);
+
+	oldest = latest = NULL;
+	return err ? err : table_init(&by_key, max);
+}
+
+void prepared_fini(void)
+{
+	table_free(&by_key);
+	pool_free(&pool);
+}
+
+static int is_same(const void *value, const void *arg)
+{
+	const struct prepared *a = value, *b = arg;
+
+	return a->sock == b->sock && a->key == b->key;
+}
+
+static struct prepared *find(uint64_t sock, uint64_t key)
+{
+	const struct prepared same = { .sock = sock, .key = key };
+
+	return table_find(&by_key, hash_mix(sock, key), is_same, &same);
+}
+
+static void unlink_prepared(struct prepared *p)
+{
+	*(p->prev ? &p->prev->next : &oldest) = p->next;
+	*(p->next ? &p->next->prev : &latest) = p->prev;
+}
+
+static void link_latest(struct prepared *p)
+{
+	p->next = NULL;
+	p->prev = latest;
+	*(latest ? &latest->next : &oldest) = p;
+	latest = p;
+}
+
+static void forget(struct prepared *p)
+{
+	unlink_prepared(p);
+	table_remove(&by_key, hash_mix(p->sock, p->key), p);
+	pool_put(&pool, p);
+}
+
+struct statement *prepared_put(uint64_t sock, uint64_t key)
+{
+	struct prepared *p = find(sock, key);
+
+	if (p)
+		forget(p);
+	while (!(p = pool_get(&pool)))
+		forget(oldest);
+	p->sock = sock;
+	p->key = key;
+	table_put(&by_key, hash_mix(sock, key), p);
+	link_latest(p);
+	return &p->statement;
+}
+
+const struct statement *prepared_get(uint64_t sock, uint64_t key)
+{
+	struct prepared *p = find(sock, key);
+
+	if (!p)
+		return NULL;
+	unlink_prepared(p);
+	link_latest(p);
+	return &p->statement;
+}
+
+void prepared_rename(uint64_t sock, uint64_t from, uint64_t to)
+{
+	struct prepared *p = find(sock, from), *old;
+
+	if (!p || from == to)
+		return;
+	if ((old = find(sock, to)))
+		forget(old);
+	table_remove(&by_key, hash_mix(sock, from), p);
+	p->key = to;
+	table_put(&by_key, hash_mix(sock, to), p);
+}
