@@ -14,6 +14,9 @@ enum drop_id {
 /* Bytes of one event that can be captured at most. */
 #define CAPTURE_MAX 8192
 
+/* Bytes that are captured of a direction's turn, in several events, when all are needed. */
+#define WHOLE_LEN (8 * CAPTURE_MAX)
+
 const volatile struct settings settings __weak = {};
 
 struct {
@@ -38,6 +41,15 @@ struct {
 	__type(value, __u8);
 } ports __weak SEC(".maps");
 
+/* Sockets, by cookie, whose protocol can only be read when every byte is: up to WHOLE_LEN a turn are
+ * captured. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u64);
+	__type(value, __u8);
+} wholes __weak SEC(".maps");
+
 /* What is remembered of a socket; freed by the kernel with the socket. */
 struct sock_state {
 	__u64 id;           /* socket cookie */
@@ -47,6 +59,7 @@ struct sock_state {
 	__u32 capture_left; /* bytes that may still be captured in this direction's turn */
 	__u16 flags;        /* EVENT_FRESH, EVENT_CLIENT */
 	__u8 last_dir;      /* EVENT_TX or 0, of the last event; 0xff: none yet */
+	__u8 whole;         /* it is among `wholes` */
 };
 
 struct {

@@ -95,7 +95,8 @@ static __always_inline int copy_buffer(struct scratch *s, __u64 from, __u32 len,
 struct vector_walk {
 	struct scratch *s;
 	__u64 vectors;
-	__u32 len;      /* of the transfer */
+	__u32 before;   /* bytes in the vectors that come before the wanted ones */
+	__u32 len;      /* of the transfer, from there on */
 	__u32 head_len; /* wanted */
 	__u32 tail_len;
 	__u32 seen; /* bytes of the transfer in the vectors so far */
@@ -112,6 +113,14 @@ static long copy_vector(__u32 i, struct vector_walk *w)
 	w->failed = true;
 	if (at > CAPTURE_MAX || bpf_probe_read_user(&v, sizeof(v), (void *)(w->vectors + i * sizeof(v))) < 0)
 		return 1;
+	if (v.len <= w->before) {
+		w->before -= (__u32)v.len;
+		w->failed = false;
+		return 0;
+	}
+	v.base += w->before;
+	v.len -= w->before;
+	w->before = 0;
 	part = v.len < w->len - w->seen ? (__u32)v.len : w->len - w->seen;
 	/* The head is the transfer's start without a hole. */
 	if (at == w->seen && at < w->head_len) {
@@ -131,33 +140,35 @@ static long copy_vector(__u32 i, struct vector_walk *w)
 	return 1;
 }
 
-static __always_inline int copy_vectors(struct scratch *s, const struct payload *p, __u32 len, __u32 head_len,
-					__u32 tail_len)
+static __always_inline int copy_vectors(struct scratch *s, const struct payload *p, __u32 at, __u32 len,
+					__u32 head_len, __u32 tail_len)
 {
-	struct vector_walk w = {
-		.s = s, .vectors = p->vectors, .len = len, .head_len = head_len, .tail_len = tail_len
-	};
+	struct vector_walk w = { .s = s,
+				 .vectors = p->vectors,
+				 .before = at,
+				 .len = len,
+				 .head_len = head_len,
+				 .tail_len = tail_len };
 
 	bpf_loop(min_u32(p->vectors_len, IOVECS_MAX), copy_vector, &w, 0);
 	s->e.head_len = w.copied;
 	return w.failed ? -1 : 0;
 }
 
-/* Fills in s->data, head_len and tail_len for a transfer of len bytes, of which `want` may be captured. */
-static __always_inline void payload_copy(struct scratch *s, __u32 len, __u32 want)
+/*
+ * Fills in s->data, head_len and tail_len for len bytes of a transfer from its byte `at` on, of which `want`
+ * may be captured.
+ */
+static __always_inline void payload_copy(struct scratch *s, const struct payload *p, __u32 at, __u32 len,
+					 __u32 want)
 {
-	struct payload p = {};
-	__u32 head_len = min_u32(len, want);
+	__u32 head_len = min_u32(len, min_u32(want, CAPTURE_MAX));
 	__u32 tail_len = min_u32(len - head_len, TAIL_LEN);
 	int err;
 
 	s->e.head_len = s->e.tail_len = 0;
-	if (!payload_find(&p)) {
-		s->e.h.flags |= EVENT_NO_PAYLOAD;
-		return;
-	}
-	err = p.buffer ? copy_buffer(s, p.buffer, len, head_len, tail_len)
-		       : copy_vectors(s, &p, len, head_len, tail_len);
+	err = p->buffer ? copy_buffer(s, p->buffer + at, len, head_len, tail_len)
+			: copy_vectors(s, p, at, len, head_len, tail_len);
 	if (err) {
 		s->e.head_len = s->e.tail_len = 0;
 		s->e.h.flags |= EVENT_NO_PAYLOAD;

@@ -177,15 +177,54 @@ static __always_inline struct sock_state *sock_state_create(struct sock *sk)
 	return s;
 }
 
+/* A transfer that is sent piece by piece. */
+struct pieces {
+	struct scratch *scratch;
+	struct payload payload;
+	__u32 at; /* bytes of it that were sent */
+	__u32 len;
+	__u32 want; /* bytes that may be captured of the rest */
+};
+
+/* The next piece: as much as one event captures, or all that is left when no more may be. Returns 1 after the
+ * last. */
+static long emit_piece(__u32 i, struct pieces *p)
+{
+	struct scratch *scratch = p->scratch;
+	__u32 len = p->len - p->at;
+	__u64 size;
+
+	if (p->want > CAPTURE_MAX)
+		len = min_u32(len, CAPTURE_MAX);
+	scratch->e.len = len;
+	payload_copy(scratch, &p->payload, p->at, len, p->want);
+	size = sizeof(scratch->e) + scratch->e.head_len + scratch->e.tail_len;
+	if (size <= sizeof(*scratch))
+		emit(&scratch->e.h, size);
+	scratch->e.pos += len;
+	p->at += len;
+	p->want -= min_u32(p->want, len);
+	return p->at >= p->len;
+}
+
+/* Is every byte of the socket needed? Asked when a transfer is not captured as a whole. */
+static __always_inline void check_whole(struct sock_state *s)
+{
+	if (s->whole || !bpf_map_lookup_elem(&wholes, &s->id))
+		return;
+	s->whole = true;
+	s->capture_left = WHOLE_LEN;
+}
+
 static __always_inline int transfer(struct sock *sk, __u32 len, __u16 dir, bool no_payload)
 {
 	__u32 slot = dir == EVENT_TX, pid = bpf_get_current_pid_tgid() >> 32;
 	struct sock_state *s;
 	struct scratch *scratch;
 	struct tcp_sock *tp = NULL;
-	__u32 tx_pos, rx_pos, want;
+	struct pieces pieces = {};
+	__u32 tx_pos, rx_pos;
 	struct cause cause;
-	__u64 size;
 
 	if (!is_target(pid) || !is_stream(sk))
 		return 0;
@@ -216,7 +255,7 @@ static __always_inline int transfer(struct sock *sk, __u32 len, __u16 dir, bool 
 
 	if (s->last_dir != dir) {
 		s->last_dir = dir;
-		s->capture_left = settings.capture_len;
+		s->capture_left = s->whole ? WHOLE_LEN : settings.capture_len;
 	}
 	event_init(&scratch->e.h, EVENT_DATA, dir, s->id);
 	if (!s->announced_ns || scratch->e.h.time_ns - s->announced_ns > ANNOUNCE_NS)
@@ -228,20 +267,22 @@ static __always_inline int transfer(struct sock *sk, __u32 len, __u16 dir, bool 
 	scratch->e.cause_sock = cause.sock;
 	scratch->e.cause_pos = cause.pos;
 	scratch->e.h.flags |= waiting_flags(sk);
-	if (no_payload || !len) {
-		scratch->e.head_len = scratch->e.tail_len = 0;
-		scratch->e.h.flags |= EVENT_NO_PAYLOAD;
-	} else {
-		want = s->capture_left > LEAD_LEN ? s->capture_left : LEAD_LEN;
-		payload_copy(scratch, len, want);
-		s->capture_left -= min_u32(s->capture_left, scratch->e.head_len);
-	}
 	if (!dir && len)
 		cause_set(sk, s->id, rx_pos + len);
-
-	size = sizeof(scratch->e) + scratch->e.head_len + scratch->e.tail_len;
-	if (size <= sizeof(*scratch))
-		emit(&scratch->e.h, size);
+	pieces.scratch = scratch;
+	pieces.len = len;
+	if (no_payload || !len || !payload_find(&pieces.payload)) {
+		scratch->e.head_len = scratch->e.tail_len = 0;
+		scratch->e.h.flags |= EVENT_NO_PAYLOAD;
+		emit(&scratch->e.h, sizeof(scratch->e));
+		return 0;
+	}
+	if (len > s->capture_left)
+		check_whole(s);
+	pieces.want = s->capture_left > LEAD_LEN ? s->capture_left : LEAD_LEN;
+	s->capture_left -= min_u32(s->capture_left, len);
+	if (!emit_piece(0, &pieces))
+		bpf_loop(WHOLE_LEN / CAPTURE_MAX, emit_piece, &pieces, 0);
 	return 0;
 }
 

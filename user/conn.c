@@ -20,6 +20,7 @@
 #define MAYBE_ENDED_NS  100000000ULL  /* a message that seems complete is when nothing came for this long */
 #define LOST_MESSAGE_NS 1000000000ULL /* ... and one whose end was lost */
 #define SWEEP           512           /* connections looked at for idleness each tick */
+#define WHOLES_MAX      256           /* connections found in one round whose every byte is needed */
 #define DETECT_MAX      8192          /* bytes after which no protocol will be recognised any more */
 
 /* include/net/tcp_states.h and include/net/sock.h */
@@ -31,13 +32,15 @@ static struct table by_sock;
 static struct table ends; /* by address pair, or by unix peer, as the other end would look itself up */
 static struct conn *timed;
 static uint32_t sweep_at;
+static uint64_t wholes[WHOLES_MAX];
+static uint32_t wholes_len;
 
 int conns_init(const struct config *config)
 {
 	int err;
 
 	timed = NULL;
-	sweep_at = 0;
+	sweep_at = wholes_len = 0;
 	if ((err = pool_init(&pool, sizeof(struct conn), config->connections_max)) ||
 	    (err = table_init(&by_sock, config->connections_max)) ||
 	    (err = table_init(&ends, config->connections_max)))
@@ -263,6 +266,18 @@ static void set_parser(struct conn *c, const struct parser *parser, unsigned dir
 	c->request_dir = (uint8_t)(flow == FLOW_REQUEST ? dir : !dir);
 	/* What moved the other way before was not seen: its next message has to be found first. */
 	c->streams[!dir].lost = !c->fresh;
+	if (!parser->whole)
+		return;
+	if (wholes_len < WHOLES_MAX)
+		wholes[wholes_len++] = c->sock;
+	else
+		drop_add(DROP_wholes_full, 1);
+}
+
+void conns_take_whole(void (*take)(uint64_t sock))
+{
+	while (wholes_len)
+		take(wholes[--wholes_len]);
 }
 
 /* Finds the protocol out. Returns whether the event's bytes can go to the parser. */

@@ -110,6 +110,9 @@ void conn_state(const struct event_state *e);
 /* Ends what can only end by time: call it every 50 ms or so. Returns whether anything waits for the next. */
 bool conns_tick(uint64_t now_ns);
 
+/* Hands over the connections found since the last call whose protocol can only be read when every byte is. */
+void conns_take_whole(void (*take)(uint64_t sock));
+
 /* Ends every request in flight, as incomplete: nothing more will be seen. */
 void conns_end(uint64_t now_ns);
 

@@ -189,6 +189,13 @@ void hook_remove(uint32_t pid)
 	bpf_map__delete_elem(skel->maps.targets, &pid, sizeof(pid), 0);
 }
 
+void hook_capture_whole(uint64_t sock)
+{
+	uint8_t one = 1;
+
+	bpf_map__update_elem(skel->maps.wholes, &sock, sizeof(sock), &one, sizeof(one), BPF_ANY);
+}
+
 /* An iterator does its work while it is read. */
 static int run_iterator(const struct bpf_link *link)
 {

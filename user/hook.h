@@ -28,6 +28,9 @@ int hook_add(uint32_t pid);
 /* Stops tracing pid. */
 void hook_remove(uint32_t pid);
 
+/* Has every byte of the socket (a cookie) captured, up to a limit for each turn of a direction. */
+void hook_capture_whole(uint64_t sock);
+
 /* Announces the targets' open sockets, then lets all targets' events flow. Returns 0 or -errno. */
 int hook_start(void);
 

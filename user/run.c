@@ -156,6 +156,7 @@ static bool after_poll(uint64_t now)
 	static bool waits;
 
 	targets_resolve();
+	conns_take_whole(hook_capture_whole);
 	if (now - last_tick_ns >= TICK_NS || now == UINT64_MAX) {
 		last_tick_ns = now;
 		waits = conns_tick(now);
