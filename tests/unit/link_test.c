@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From causes to parents: what proves one, in whatever order the ends of a connection are heard of. */
 #include "feed.h"
+#include "traceparent.h"
 
 #include <errno.h>
 
