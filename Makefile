@@ -41,6 +41,7 @@ BPF_SRC := $(wildcard bpf/*.bpf.c)
 BPF_OBJ := $(BPF_SRC:%.c=$(B)/%.o)
 
 ORDER_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard service/base/*.c service/order/*.c))
+WORKLOAD_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tests/accuracy/workload/*.c))
 BACKEND_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard service/base/*.c service/backend/*.c))
 UNIT := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/*_test.c))
 FUZZ := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/*.c))
@@ -83,6 +84,14 @@ $(B)/backend: $(BACKEND_OBJ)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lmicrohttpd -lcjson -lpthread
 
+$(B)/tests/accuracy/%.o: tests/accuracy/%.c
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) -c -o $@ $<
+$(B)/workload: $(WORKLOAD_OBJ)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lpthread
+
 $(B)/tests/unit/%: tests/unit/%.c $(LIB_OBJ)
 	$(call say,TEST,$@)
 	@mkdir -p $(@D)
@@ -104,16 +113,18 @@ $(B)/fuzz/%: tests/fuzz/%.c $(FUZZ_OBJ)
 	$(Q)$(CLANG) $(FUZZ_CFLAGS) -fsanitize=fuzzer -o $@ $< $(FUZZ_OBJ) $(USER_LIBS) -lcjson
 
 # Objects wait for the packages when a target that promises them is asked for.
-ifneq ($(filter deps demo test,$(MAKECMDGOALS)),)
-$(USER_OBJ) $(BPF_OBJ) $(ORDER_OBJ) $(BACKEND_OBJ) $(UNIT) $(FUZZ): | deps
+ifneq ($(filter deps demo accuracy test,$(MAKECMDGOALS)),)
+$(USER_OBJ) $(BPF_OBJ) $(ORDER_OBJ) $(BACKEND_OBJ) $(WORKLOAD_OBJ) $(UNIT) $(FUZZ): | deps
 endif
 deps: ## install the Debian packages that are missing (root)
-	$(Q)tests/deps.sh build $(if $(filter deps test,$(MAKECMDGOALS)),test)
+	$(Q)tests/deps.sh build $(if $(filter deps accuracy test,$(MAKECMDGOALS)),test)
 demo: deps all ## trace the order service and show the result (root)
 	$(Q)B=$(B) service/demo.sh
 bench: all ## the figures of the README: throughput, CPU, memory (root)
 	$(Q)B=$(B) tests/bench/run
-test: deps all unit ## run every test (root)
+accuracy: deps all $(B)/workload ## how many parents are right; of ONLY=workload at LOAD=open requests, if given (root)
+	$(Q)B=$(B) tests/accuracy/run $(if $(ONLY),--only '$(ONLY)') $(if $(LOAD),--open $(LOAD)) $(if $(EXACT),--exact-turns)
+test: deps all unit $(B)/workload ## run every test (root)
 	$(Q)B=$(B) tests/run
 lint: $(USER_OBJ) ## check licences, format, dependencies, the hot path, scripts and the manual
 	$(Q)B=$(B) tests/lint
@@ -125,7 +136,7 @@ fuzz: $(FUZZ) ## run every fuzzer for TIME seconds
 install: $(B)/spanhook ## install to DESTDIR/PREFIX
 	$(Q)install -D -m 755 $< $(DESTDIR)$(PREFIX)/bin/spanhook
 	$(Q)install -D -m 644 user/spanhook.1 $(DESTDIR)$(PREFIX)/share/man/man1/spanhook.1
-.PHONY: deps demo bench test lint fuzz install
+.PHONY: deps demo bench accuracy test lint fuzz install
 
 clean: ## remove build/
 	$(Q)rm -rf build

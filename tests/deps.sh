@@ -8,7 +8,8 @@ declare -A packages=(
 	[build]="gcc libc6-dev clang llvm make bpftool libbpf-dev libelf-dev zlib1g-dev
 		libmicrohttpd-dev libcurl4-openssl-dev libcjson-dev libsqlite3-dev curl procps"
 	[test]="git libcmocka-dev python3-pytest libclang-rt-14-dev clang-format clang-tidy
-		shellcheck mandoc nginx-light apache2-bin gunicorn python3-flask wrk prometheus mount"
+		shellcheck mandoc nginx-light apache2-bin gunicorn python3-flask python3-aiohttp wrk prometheus
+		mount iproute2 nftables"
 )
 # Another distributor's Node.js will do; Debian's would replace it.
 command -v node >/dev/null || packages[test]+=" nodejs"

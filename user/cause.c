@@ -239,9 +239,8 @@ void cause_connecting(struct conn *c)
 	dest_join(c);
 	if (!c->dest)
 		return;
-	/* It is not idle before its first call is over. */
+	/* It is not idle before its first call is over, and there may never be another one. */
 	cause_conn_busy(c);
-	c->dest->exhausted = false;
 }
 
 void cause_conn_busy(struct conn *c)

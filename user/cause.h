@@ -50,7 +50,7 @@ struct dest {
 	uint32_t refs;       /* connections to it */
 	uint32_t idle;       /* ... that have no call in flight */
 	uint64_t freed_turn; /* in which a connection became idle when none was */
-	bool exhausted;      /* there was none left at some time since: calls may be queued in the process */
+	bool exhausted;      /* none was left at some time since: calls may be queued in the process */
 };
 
 /* Reserves room for so many requests in flight. Returns 0 or -ENOMEM. */

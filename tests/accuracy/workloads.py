@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The servers whose parents are judged: real programs that do their work in different ways."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../e2e"))
+from harness import BUILD, Program, can_connect, children, free_port, wait_until  # noqa: E402
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+WORKLOAD = os.path.join(BUILD, "workload")
+BACKENDS = 4
+
+
+class Fixture:
+    """A server and its backends in a folder of their own, ended by their pids."""
+
+    def __init__(self, folder, kind):
+        self.folder, self.programs, self.traced, self.load_options = folder, [], [], []
+        self.namespaces, self.client_namespace = [], None  # of the network; the client is traced if it has one
+        self.served, self.calls = 1, 4  # requests and calls of traced servers for each request of the load
+        try:
+            kind(self)
+        except BaseException:
+            self.stop()
+            raise
+
+    def start_backends(self, addresses=None, namespace=None):
+        self.backends = addresses or [free_port() for _ in range(BACKENDS)]
+        return [self.start(f"backend{i}", [WORKLOAD, "backend", str(a)], a, namespace) for i, a in enumerate(self.backends)]
+
+    def inside(self, namespace, argv):
+        return ["ip", "netns", "exec", namespace, *argv] if namespace else argv
+
+    def listens(self, address, namespace):
+        if not namespace:
+            return can_connect(("127.0.0.1", address))
+        port = str(address).rpartition(":")[2]
+        return subprocess.run(self.inside(namespace, ["ss", "-Hltn", f"sport = :{port}"]), capture_output=True).stdout
+
+    def start(self, name, argv, address=None, namespace=None, **kw):
+        program = Program(self.folder, name, self.inside(namespace, argv), **kw)
+        self.programs.append(program)
+        if address:
+            wait_until(lambda: self.listens(address, namespace) or not program.running(), f"{name} to listen")
+        assert program.running(), f"{name} ended: {program.err()}"
+        return program
+
+    def select(self):
+        pids = [pid for program in self.traced for pid in (program.pid, *children(program.pid))]
+        return [arg for pid in pids for arg in ("-p", str(pid))]
+
+    def prepare_load(self, connections, requests):
+        """The client, which waits for a line on its standard input."""
+        argv = [WORKLOAD, "load", str(self.address), str(connections), str(requests), "1", *self.load_options]
+        argv = ["sh", "-c", 'read line; exec "$@"', "load", *argv]
+        self.load = subprocess.Popen(
+            self.inside(self.client_namespace, argv), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
+
+    def run_load(self):
+        error = self.load.communicate("go\n", 300)[1]
+        assert self.load.returncode == 0, error
+
+    def stop(self):
+        for program in reversed(self.programs):
+            program.process.terminate()
+        for program in self.programs:
+            program.process.wait(10)
+        for namespace in self.namespaces:
+            subprocess.run(["ip", "netns", "delete", namespace])
+
+
+def workload(mode, calls):
+    def kind(f):
+        f.calls = calls
+        f.start_backends()
+        f.address = free_port()
+        f.traced = [f.start("server", [WORKLOAD, mode, str(f.address), *map(str, f.backends)], f.address)]
+
+    return kind
+
+
+class Missing(Exception):
+    """A program that a workload needs is not installed."""
+
+
+def need(tool):
+    return shutil.which(tool) or missing(f"{tool} is not installed")
+
+
+def missing(what):
+    raise Missing(what)
+
+
+NGINX = """
+worker_processes 2; daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log; worker_rlimit_nofile 8192;
+events {{ worker_connections 2048; }}
+http {{
+    access_log off; keepalive_requests 1000000; client_body_temp_path {folder}; proxy_temp_path {folder};
+    fastcgi_temp_path {folder}; uwsgi_temp_path {folder}; scgi_temp_path {folder};
+    upstream behind {{ {servers} keepalive 256; keepalive_requests 1000000; }}
+    server {{
+        listen {listen} reuseport;
+        location / {{ proxy_pass http://behind; proxy_http_version 1.1; proxy_set_header Connection ""; }}
+    }}
+}}
+"""
+
+
+def start_nginx(f, name, port, behind, namespace=None):
+    folder = f"{f.folder}/{name}"
+    os.mkdir(folder)
+    os.chmod(f.folder, 0o755)
+    os.chmod(folder, 0o777)
+    servers = "".join(f"server {b if namespace else f'127.0.0.1:{b}'};" for b in behind)
+    listen = port if namespace else f"127.0.0.1:{port}"
+    with open(f"{folder}/nginx.conf", "w") as out:
+        out.write(NGINX.format(folder=folder, listen=listen, servers=servers))
+    program = f.start(name, [need("nginx"), "-c", f"{folder}/nginx.conf", "-p", folder], port, namespace)
+    wait_until(lambda: len(children(program.pid)) >= 2, "nginx's workers")
+    return program
+
+
+def nginx(f):
+    f.start_backends()
+    f.address = free_port()
+    f.calls = 1
+    f.traced = [start_nginx(f, "nginx", f.address, f.backends[:2])]
+
+
+NFT = """
+table ip translated {{
+    chain prerouting {{ type nat hook prerouting priority dstnat; {rules} }}
+}}
+"""
+
+
+def translated(f):
+    """The client and the backends in one network, nginx in another; whoever calls across has its destination translated."""
+    run = lambda *argv, **kw: subprocess.run([need(argv[0]), *argv[1:]], check=True, **kw)  # noqa: E731
+    outer, inner = f.namespaces = [f"spanhook-{side}-{os.getpid()}" for side in ("outer", "inner")]
+    ends = (outer, "10.213.77.1", "".join(f"tcp dport {81 + i} dnat to 10.213.77.1:{8081 + i};" for i in range(2)))
+    ends = (ends, (inner, "10.213.77.2", "tcp dport 80 dnat to 10.213.77.2:8080;"))
+    for namespace, _, _ in ends:
+        run("ip", "netns", "add", namespace)
+    run("ip", "-n", outer, "link", "add", "veth0", "type", "veth", "peer", "name", "veth0", "netns", inner)
+    for namespace, address, rules in ends:
+        run("ip", "-n", namespace, "link", "set", "lo", "up")
+        run("ip", "-n", namespace, "address", "add", f"{address}/24", "dev", "veth0")
+        run("ip", "-n", namespace, "link", "set", "veth0", "up")
+        run("ip", "netns", "exec", namespace, need("nft"), "-f", "-", input=NFT.format(rules=rules), text=True)
+    backends = f.start_backends([f"10.213.77.1:{8081 + i}" for i in range(2)], outer)
+    proxy = start_nginx(f, "nginx", "10.213.77.2:8080", ["10.213.77.1:81", "10.213.77.1:82"], inner)
+    f.address, f.client_namespace = "10.213.77.2:80", outer
+    f.traced, f.served, f.calls = [*backends, proxy], 2, 1
+
+
+def start_node(f, mode):
+    f.start_backends()
+    f.address = free_port()
+    folder = os.path.join(BUILD, "accuracy/node")
+    if not os.path.isdir(f"{folder}/node_modules/undici"):
+        os.makedirs(folder, exist_ok=True)
+        for file in ("package.json", "server.js"):
+            shutil.copy(f"{HERE}/node/{file}", folder)
+        if subprocess.run([need("npm"), "install", "--silent", "--no-audit", "--no-fund"], cwd=folder).returncode:
+            missing("npm cannot install express and undici")
+    shutil.copy(f"{HERE}/node/server.js", folder)
+    f.traced = [f.start("node", [need("node"), f"{folder}/server.js", str(f.address), mode, *map(str, f.backends)], f.address)]
+
+
+def node(mode):
+    return lambda f: start_node(f, mode)
+
+
+def flask(f):
+    f.start_backends()
+    f.address, f.load_options, f.calls = free_port(), ["closes"], 3
+    argv = ["/usr/bin/python3", need("gunicorn"), "-w", "4", "-b", f"127.0.0.1:{f.address}", "app_flask:app"]
+    backends = ",".join(map(str, f.backends[:3]))
+    f.traced = [f.start("gunicorn", argv, f.address, cwd=HERE, env={**os.environ, "BACKENDS": backends})]
+    wait_until(lambda: len(children(f.traced[0].pid)) >= 4, "gunicorn's workers")
+
+
+def aiohttp(f):
+    if subprocess.run(["/usr/bin/python3", "-c", "import aiohttp"], capture_output=True).returncode:
+        missing("python3-aiohttp is not installed")
+    f.start_backends()
+    f.address = free_port()
+    argv = ["/usr/bin/python3", f"{HERE}/app_aiohttp.py", str(f.address), *map(str, f.backends)]
+    f.traced = [f.start("aiohttp", argv, f.address)]
+
+
+def chain(f):
+    """nginx before nginx before the event loop."""
+    f.start_backends()
+    loop, middle, f.address = free_port(), free_port(), free_port()
+    f.traced = [f.start("loop", [WORKLOAD, "loop", str(loop), *map(str, f.backends)], loop)]
+    f.traced.append(start_nginx(f, "inner", middle, [loop]))
+    f.traced.append(start_nginx(f, "outer", f.address, [middle]))
+    f.served, f.calls = 3, 6
+
+
+WORKLOADS = {
+    "1 thread per connection": workload("threads", 3),
+    "2 pool, worker answers": workload("pool", 3),
+    "2b pool, result handed back": workload("pool-handback", 3),
+    "3 event loop": workload("loop", 4),
+    "3b event loop, 4 connections": workload("loop-limited", 4),
+    "4 nginx": nginx,
+    "5 node": node("numbers"),
+    "5b node, names and files": node("names"),
+    "6 gunicorn, flask": flask,
+    "6b aiohttp": aiohttp,
+    "7 nginx, DNAT between networks": translated,
+    "8 three hops": chain,
+}
