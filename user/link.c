@@ -5,37 +5,16 @@
 #include "base/table.h"
 #include "cause.h"
 #include "conn.h"
+#include "settle.h"
 #include "stats.h"
 #include "traceparent.h"
 
-#define DEPTH_MAX     64 /* spans above one another that are looked through for the top one */
 #define UNCLAIMED_MAX 64 /* calls of a thread that wait for the answer that they were made for */
 
-/* What a work waits for before its trace is settled, each for so long at most. */
-enum wait {
-	/* The other end's event may be read later than this end's, by as much as its thread was not running.
-	 */
-	WAIT_JOIN,
-	/* The thread has not been seen to answer what others received: it may still do so. */
-	WAIT_CLAIM,
-	/* It has: it will when its work is done. */
-	WAIT_ANSWER,
-	WAITS,
-};
-
-static const uint64_t wait_ns[WAITS] = { 50000000, 150000000, 5000000000 };
-
-static struct {
-	struct work *first, *last; /* in the order of settle_by_ns */
-} unsettled[WAITS];
-
-static struct work *done, **done_end = &done;
 static struct table by_request_id; /* open requests with an id of their own, by process and id */
 static struct table by_position; /* requests on TCP connections, by the stream positions of both directions */
 static uint32_t first_netns;
 static bool many_netns; /* addresses may be translated between the ends of a connection */
-
-_Atomic uint64_t link_checked[EVIDENCES][LINK_CHECKS];
 
 int links_init(uint32_t max)
 {
@@ -53,128 +32,6 @@ void links_fini(void)
 	table_free(&by_position);
 	table_free(&by_request_id);
 	causes_fini();
-}
-
-/* Is this work among those above w, or too much above it to tell? */
-static bool is_above(const struct work *above, const struct work *w)
-{
-	for (int depth = 0; depth < DEPTH_MAX; depth++, w = w->parent) {
-		if (w == above)
-			return true;
-		if (!w->parent)
-			return false;
-	}
-	return true;
-}
-
-static void set_parent(struct work *w, struct work *parent, enum evidence evidence)
-{
-	/* What a request has caused cannot have caused it. */
-	if (is_above(w, parent))
-		return;
-	work_ref(parent);
-	w->parent = parent;
-	w->span.evidence = evidence;
-}
-
-static void unsettled_add(struct work *w, enum wait wait)
-{
-	w->settle_by_ns = w->span.start_ns + wait_ns[wait];
-	w->unsettled_list = wait;
-	w->unsettled_prev = unsettled[wait].last;
-	*(w->unsettled_prev ? &w->unsettled_prev->unsettled_next : &unsettled[wait].first) = w;
-	unsettled[wait].last = w;
-	w->unsettled_listed = true;
-	work_ref(w);
-}
-
-static void unsettled_remove(struct work *w)
-{
-	if (!w->unsettled_listed)
-		return;
-	*(w->unsettled_prev ? &w->unsettled_prev->unsettled_next : &unsettled[w->unsettled_list].first) =
-		w->unsettled_next;
-	*(w->unsettled_next ? &w->unsettled_next->unsettled_prev : &unsettled[w->unsettled_list].last) =
-		w->unsettled_prev;
-	w->unsettled_listed = false;
-	w->unsettled_next = w->unsettled_prev = NULL;
-	work_unref(w);
-}
-
-/* Settles w if what is above it is settled. Returns the work that it hangs on, NULL when settled. */
-static struct work *settle(struct work *w)
-{
-	struct work *top = w;
-
-	while (!top->settled && top->parent)
-		top = top->parent;
-	if (!top->settled)
-		return top;
-	for (; !w->settled; w = w->parent) {
-		memcpy(w->span.trace_id, top->span.trace_id, 16);
-		w->settled = true;
-	}
-	return NULL;
-}
-
-static void finish_settled(struct work *w)
-{
-	*done_end = w;
-	w->next = NULL;
-	done_end = &w->next;
-}
-
-/* Files a finished work: done, or waiting for the one that its trace hangs on. */
-static void file(struct work *w)
-{
-	struct work *top = settle(w);
-
-	if (!top) {
-		finish_settled(w);
-		return;
-	}
-	if (!top->waiters)
-		top->waiters_end = &top->waiters;
-	w->next = NULL;
-	*top->waiters_end = w;
-	top->waiters_end = &w->next;
-}
-
-/* All that could be found out about what is above w was found out. */
-static void settled(struct work *w)
-{
-	struct work *waiters = w->waiters;
-
-	w->waiters = NULL;
-	if (!w->parent && !w->settled) {
-		if (!w->has_header)
-			random_bytes(w->span.trace_id, 16);
-		if (w->span.kind == SPAN_CLIENT)
-			stat_add(STAT_parents_unknown, 1);
-		w->settled = true;
-	}
-	unsettled_remove(w);
-	while (waiters) {
-		struct work *next = waiters->next;
-
-		file(waiters);
-		waiters = next;
-	}
-}
-
-/*
- * Measures the evidence by a program that propagates the trace context itself: the header of its call carries
- * the trace id of the request that the call was made for.
- */
-static void check(const struct work *call, const struct work *parent)
-{
-	enum link_check result = LINK_UNKNOWN;
-
-	if (!call->has_header || (parent && !parent->has_header))
-		return;
-	if (parent)
-		result = memcmp(call->header_trace_id, parent->header_trace_id, 16) ? LINK_WRONG : LINK_RIGHT;
-	atomic_fetch_add_explicit(&link_checked[call->span.evidence][result], 1, memory_order_relaxed);
 }
 
 static uint64_t position_key(const struct work *w)
@@ -222,8 +79,8 @@ static void join(struct work *server, struct work *client)
 	}
 	/* A header names the caller's own span; one that was only passed on names somebody further up. */
 	if (!server->has_header || client->forwarded)
-		set_parent(server, client, EVIDENCE_SOCKET);
-	settled(server);
+		settle_parent(server, client, EVIDENCE_SOCKET);
+	settle(server);
 }
 
 static uint64_t request_id_key(const struct work *w)
@@ -258,9 +115,9 @@ static void request_served(struct work *w)
 	if (client)
 		join(w, client);
 	else if (conn_peer(w->conn) || many_netns)
-		unsettled_add(w, WAIT_JOIN);
+		settle_wait(w, WAIT_JOIN);
 	else
-		settled(w);
+		settle(w);
 }
 
 /* Takes over the call that the connection was opened for. */
@@ -317,7 +174,7 @@ static bool leave_unclaimed(struct work *w)
 	*t->unclaimed_end = w;
 	t->unclaimed_end = &w->unclaimed_next;
 	t->unclaimed_len++;
-	unsettled_add(w, t->answers ? WAIT_ANSWER : WAIT_CLAIM);
+	settle_wait(w, t->answers ? WAIT_ANSWER : WAIT_CLAIM);
 	return true;
 }
 
@@ -341,7 +198,7 @@ static void request_sent(struct work *w)
 		work_ref(w->supposed);
 	cause_conn_busy(w->conn);
 	if (parent)
-		set_parent(w, parent, evidence);
+		settle_parent(w, parent, evidence);
 	/* Either way the request does not wait for what cannot be seen. */
 	w->call_of = parent ? parent : maybe;
 	if (w->call_of) {
@@ -353,10 +210,10 @@ static void request_sent(struct work *w)
 	if (!parent && (w->parent_if_blocking = cause_if_blocking(w->conn))) {
 		work_ref(w->parent_if_blocking);
 		cause_call_begun(w->parent_if_blocking);
-		unsettled_add(w, WAIT_ANSWER);
+		settle_wait(w, WAIT_ANSWER);
 	} else if (parent || !leave_unclaimed(w)) {
-		check(w, parent);
-		settled(w);
+		settle_check(w, parent);
+		settle(w);
 	}
 	server = find_other_end(w);
 	if (server)
@@ -388,9 +245,9 @@ static void claim(struct work *w, struct work *r)
 
 	if (!w->settled && w->unsettled_listed) {
 		if (made_for)
-			set_parent(w, r, EVIDENCE_ANSWER);
-		check(w, w->parent);
-		settled(w);
+			settle_parent(w, r, EVIDENCE_ANSWER);
+		settle_check(w, w->parent);
+		settle(w);
 	}
 	work_unref(w);
 }
@@ -428,10 +285,10 @@ static void decide_blocking(struct work *w, bool blocking)
 	w->parent_if_blocking = NULL;
 	cause_call_ended(r);
 	if (blocking && !r->finished && !w->settled)
-		set_parent(w, r, EVIDENCE_THREAD);
+		settle_parent(w, r, EVIDENCE_THREAD);
 	work_unref(r);
-	check(w, w->parent);
-	settled(w);
+	settle_check(w, w->parent);
+	settle(w);
 }
 
 void link_answered(struct work *w)
@@ -468,7 +325,7 @@ void link_finish(struct work *w)
 		cause_call_ended(w->call_of);
 	work_unref(w->call_of);
 	w->call_of = NULL;
-	file(w);
+	settle_finished(w);
 }
 
 /* Takes a call out of its thread's unclaimed ones; it has waited long enough. */
@@ -485,82 +342,16 @@ static void expire(struct work *w)
 			t->unclaimed_end = at;
 		t->unclaimed_len--;
 		w->unclaimed_next = NULL;
-		check(w, NULL);
-		settled(w);
+		settle_check(w, NULL);
+		settle(w);
 		work_unref(w);
 		return;
 	}
-	settled(w);
+	settle(w);
 }
 
 bool links_tick(uint64_t now_ns)
 {
-	bool waits = false;
-
 	causes_tick(now_ns);
-	for (int i = 0; i < WAITS; i++) {
-		while (unsettled[i].first && unsettled[i].first->settle_by_ns <= now_ns)
-			expire(unsettled[i].first);
-		waits |= unsettled[i].first != NULL;
-	}
-	return waits;
-}
-
-/* The id that the request came with, else one that all spans of its trace on this host share. */
-static void set_request_id(struct work *w)
-{
-	static const char hex[] = "0123456789abcdef";
-	const struct work *top = w;
-	struct slice id = { 0 };
-	char text[16];
-
-	for (int depth = 0; depth < DEPTH_MAX && !id.len; depth++) {
-		id = span_text(&top->span, TEXT_REQUEST_ID);
-		if (!top->parent)
-			break;
-		top = top->parent;
-	}
-	for (int i = 0; i < 8 && !id.len; i++) {
-		text[2 * i] = hex[top->span.span_id[i] >> 4];
-		text[2 * i + 1] = hex[top->span.span_id[i] & 15];
-	}
-	span_set_text(&w->span, TEXT_REQUEST_ID, id.len ? id : (struct slice){ text, sizeof(text) });
-}
-
-static void complete(struct work *w)
-{
-	struct span *span = &w->span;
-
-	if (w->parent) {
-		span->has_parent = span->parent_local = true;
-		memcpy(span->parent_id, w->parent->span.span_id, 8);
-	} else if (w->has_header && span->kind == SPAN_SERVER) {
-		span->has_parent = true;
-		memcpy(span->parent_id, w->header_span_id, 8);
-	}
-	if (span_text(span, TEXT_REQUEST_ID).len == 0)
-		set_request_id(w);
-	if (w->peer_process)
-		span_set_text(span, TEXT_PEER_SERVICE, slice_of(w->peer_process->service));
-}
-
-void links_flush(void (*sink)(struct span *span))
-{
-	while (done) {
-		struct work *w = done;
-
-		done = w->next;
-		if (!w->hidden) {
-			complete(w);
-			stat_add(STAT_spans, 1);
-			stat_add(STAT_spans_incomplete, w->span.incomplete);
-			sink(&w->span);
-		}
-		work_unref(w->parent);
-		work_unref(w->supposed);
-		w->supposed = NULL;
-		w->parent = NULL;
-		work_unref(w);
-	}
-	done_end = &done;
+	return settle_tick(now_ns, expire);
 }

@@ -2,22 +2,11 @@
 /*
  * From causes to parents. A span gets a parent only when what was seen proves it: the W3C header of its
  * request, the other end of its own connection, an id that both requests carry, the request that its thread
- * works for, or the one that its thread answers next. Everything else is "unknown". Hot path but for
- * links_flush().
+ * works for, or the one that its thread answers next. Everything else is "unknown". Hot path.
  */
 #pragma once
 
-#include "work.h"
-
-enum link_check {
-	LINK_RIGHT,
-	LINK_WRONG,
-	LINK_UNKNOWN,
-	LINK_CHECKS,
-};
-
-/* How often each kind of evidence agreed with the trace context that the program itself propagated. */
-extern _Atomic uint64_t link_checked[EVIDENCES][LINK_CHECKS];
+#include "settle.h"
 
 /* Reserves room for max spans in flight. Returns 0 or -ENOMEM. */
 int links_init(uint32_t max);
@@ -40,9 +29,3 @@ void link_finish(struct work *w);
 
 /* Gives up waiting for the other ends of connections that are due. Returns whether any still waits. */
 bool links_tick(uint64_t now_ns);
-
-/*
- * Hands every span whose trace is settled to sink, which borrows it. With now_ns = UINT64_MAX in
- * links_tick() before it, nothing stays behind.
- */
-void links_flush(void (*sink)(struct span *span));

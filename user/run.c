@@ -20,6 +20,7 @@
 #include "link.h"
 #include "metric.h"
 #include "ring.h"
+#include "settle.h"
 #include "stats.h"
 #include "summary.h"
 #include "target.h"
@@ -166,7 +167,7 @@ static bool after_poll(uint64_t now)
 		last_second_ns = now;
 		hook_read_drops();
 	}
-	links_flush(finished);
+	settle_flush(finished);
 	export_wake();
 	return waits;
 }
@@ -202,7 +203,7 @@ static void drain(void)
 	links_tick(UINT64_MAX);
 	targets_resolve();
 	hook_read_drops();
-	links_flush(finished);
+	settle_flush(finished);
 	export_wake();
 	export_stop();
 }

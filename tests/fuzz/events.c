@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fuzzes the spine, from ring_dispatch() to the sink of links_flush(). The input says what passes on four
+ * Fuzzes the spine, from ring_dispatch() to the sink of settle_flush(). The input says what passes on four
  * connections between two processes, in the lines of a *.case file (tests/protocols/README.md): both ends of
  * each send are events. The lines between say what else happens; their arguments are hex digits, one each:
  *
@@ -27,6 +27,7 @@
 #include "link.h"
 #include "metric.h"
 #include "ring.h"
+#include "settle.h"
 #include "span_json.h"
 #include "stats.h"
 #include "target.h"
@@ -293,7 +294,7 @@ static void tick(void)
 {
 	conns_tick(now_ns);
 	links_tick(now_ns);
-	links_flush(sink);
+	settle_flush(sink);
 }
 
 static void command(char name, const uint8_t *arg)
@@ -360,7 +361,7 @@ static void finish(void)
 	conns_end(now_ns);
 	links_tick(UINT64_MAX);
 	targets_resolve();
-	links_flush(sink);
+	settle_flush(sink);
 	for (uint32_t tid = 0; tid < THREADS; tid += 4)
 		process(PROCESS_EXITED, tid, 0);
 	targets_resolve();

@@ -14,6 +14,7 @@
 #include "conn.h"
 #include "link.h"
 #include "ring.h"
+#include "settle.h"
 #include "stats.h"
 #include "target.h"
 #include "work.h"
@@ -102,7 +103,7 @@ static inline void feed_flush(void)
 {
 	targets_resolve();
 	links_tick(feed_ns);
-	links_flush(feed_collect);
+	settle_flush(feed_collect);
 }
 
 /* Nothing more will come. */
@@ -111,7 +112,7 @@ static inline void feed_end(void)
 	conns_end(feed_ns);
 	links_tick(UINT64_MAX);
 	targets_resolve();
-	links_flush(feed_collect);
+	settle_flush(feed_collect);
 }
 
 static inline int feed_stop(void **state)
