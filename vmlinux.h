@@ -18,6 +18,7 @@ typedef long long __s64;
 typedef __u8 u8;
 typedef __u16 u16;
 typedef __u32 u32;
+typedef __s32 s32;
 typedef __u64 u64;
 typedef __u16 __be16;
 typedef __u32 __be32;
@@ -55,6 +56,8 @@ struct bpf_iter_meta;
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
 struct seq_file;
+struct msghdr;
+struct pipe_inode_info;
 
 typedef struct {
 	int counter;
@@ -176,10 +179,6 @@ struct socket {
 	struct sock *sk;
 };
 
-struct epoll_filefd {
-	struct file *file;
-} __attribute__((packed));
-
 struct epoll_event {
 	__u32 events;
 } __attribute__((packed));
@@ -198,7 +197,9 @@ struct eventpoll {
 
 struct epitem {
 	struct list_head rdllink;
-	struct epoll_filefd ffd;
+	struct {
+		struct file *file;
+	} __attribute__((packed)) ffd; /* struct epoll_filefd; in Linux 7.3 struct epoll_key */
 	struct eventpoll *ep;
 	struct hlist_node fllink;
 	struct epoll_event event;
@@ -208,9 +209,27 @@ struct signal_struct {
 	atomic_t live;
 };
 
+#if defined(__TARGET_ARCH_x86)
 struct thread_info {
 	u32 status;
 };
+
+struct pt_regs {
+	unsigned long orig_ax;
+	unsigned long di;
+	unsigned long si;
+	unsigned long dx;
+};
+#elif defined(__TARGET_ARCH_arm64)
+struct thread_info {
+	unsigned long flags;
+};
+
+struct pt_regs {
+	u64 regs[31];
+	s32 syscallno;
+};
+#endif
 
 struct task_struct {
 	struct thread_info thread_info;
@@ -219,13 +238,6 @@ struct task_struct {
 	char comm[16];
 	unsigned long nvcsw;
 	struct signal_struct *signal;
-};
-
-struct pt_regs {
-	unsigned long orig_ax;
-	unsigned long di;
-	unsigned long si;
-	unsigned long dx;
 };
 
 struct linux_binprm {

@@ -1,8 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What differs between architectures and kernels. */
+/* What differs between kernels and between architectures; each of these has a table, arch_*.bpf.h. */
 #pragma once
 
 #include "maps.bpf.h"
+
+#if defined(__TARGET_ARCH_x86)
+#include "arch_x86.bpf.h"
+#elif defined(__TARGET_ARCH_arm64)
+#include "arch_arm64.bpf.h"
+#else
+#error "no table for this architecture"
+#endif
 
 /* System calls that move bytes on sockets and where their registers point. */
 enum payload_kind {
@@ -14,36 +22,31 @@ enum payload_kind {
 	PAYLOAD_MESSAGES,      /* second argument: struct mmsghdr[], third: how many */
 };
 
-#if defined(__TARGET_ARCH_x86)
-
-/* arch/x86/entry/syscalls/syscall_64.tbl */
-static __always_inline enum payload_kind payload_kind(__u64 nr)
+static __always_inline enum payload_kind payload_kind(__u64 number)
 {
-	switch (nr) {
-	case 0:  /* read */
-	case 1:  /* write */
-	case 44: /* sendto */
-	case 45: /* recvfrom */
+	switch (number) {
+	case CALL_READ:
+	case CALL_WRITE:
+	case CALL_SENDTO:
+	case CALL_RECVFROM:
 		return PAYLOAD_BUFFER;
-	case 19:  /* readv */
-	case 20:  /* writev */
-	case 327: /* preadv2 */
-	case 328: /* pwritev2 */
+	case CALL_READV:
+	case CALL_WRITEV:
+	case CALL_PREADV2:
+	case CALL_PWRITEV2:
 		return PAYLOAD_VECTOR;
-	case 46: /* sendmsg */
-	case 47: /* recvmsg */
+	case CALL_SENDMSG:
+	case CALL_RECVMSG:
 		return PAYLOAD_MESSAGE;
-	case 299: /* recvmmsg */
-	case 307: /* sendmmsg */
+	case CALL_RECVMMSG:
+	case CALL_SENDMMSG:
 		return PAYLOAD_MESSAGES;
-	case 40:  /* sendfile */
-	case 275: /* splice */
+	case CALL_SENDFILE:
+	case CALL_SPLICE:
 		return PAYLOAD_FILE;
 	}
 	return PAYLOAD_ELSEWHERE;
 }
-
-#define TS_COMPAT 0x2 /* arch/x86/include/asm/thread_info.h: in a 32-bit system call */
 
 struct call {
 	enum payload_kind kind;
@@ -57,16 +60,31 @@ static __always_inline void current_call(struct call *ret_call)
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
 
-	ret_call->kind =
-		task->thread_info.status & TS_COMPAT ? PAYLOAD_ELSEWHERE : payload_kind(regs->orig_ax);
-	ret_call->arg2 = regs->si;
-	ret_call->arg3 = regs->dx;
+	ret_call->kind = CALL_IS_32_BIT(task) ? PAYLOAD_ELSEWHERE : payload_kind(CALL_NUMBER(regs));
+	ret_call->arg2 = CALL_ARG2(regs);
+	ret_call->arg3 = CALL_ARG3(regs);
 	/* Else clang merges these loads with others from the stack, and the verifier wants one kind of
 	 * pointer. */
 	barrier_var(ret_call->arg2);
 	barrier_var(ret_call->arg3);
 }
 
-#else
-#error "no register table for this architecture"
-#endif
+/*
+ * Kernel 6.10, commit fc7566ad0a82. A program that is preempted keeps others from running it on that
+ * processor: they miss it. Tracepoints do not disable preemption any more in Linux 7.3, nor do trampolines
+ * (fexit).
+ */
+extern void bpf_preempt_disable(void) __ksym __weak;
+extern void bpf_preempt_enable(void) __ksym __weak;
+
+static __always_inline void preemption_off(void)
+{
+	if (bpf_preempt_disable)
+		bpf_preempt_disable();
+}
+
+static __always_inline void preemption_on(void)
+{
+	if (bpf_preempt_enable)
+		bpf_preempt_enable();
+}

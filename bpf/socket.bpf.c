@@ -17,6 +17,7 @@
 #define IPPROTO_TCP  6
 #define MSG_PEEK     0x02
 #define MSG_TRUNC    0x20
+#define MSG_ERRQUEUE 0x2000
 #define RCV_SHUTDOWN 1
 #define O_NONBLOCK   00004000
 
@@ -40,9 +41,25 @@ enum {
 /* Captured of each event, whatever came before it in its direction's turn: room for a head. */
 #define LEAD_LEN 1024
 
+/* Of the programs of a variant each has a scratch of its own: it may be preempted for another. */
+enum {
+	SCRATCH_send,
+	SCRATCH_recv,
+};
+enum {
+	SCRATCH_inet_sendmsg,
+	SCRATCH_inet6_sendmsg,
+	SCRATCH_unix_stream_sendmsg,
+	SCRATCH_inet_recvmsg,
+	SCRATCH_inet6_recvmsg,
+	SCRATCH_unix_stream_recvmsg,
+	SCRATCH_generic_splice_sendpage,
+	SCRATCHES_LEN,
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 2);
+	__uint(max_entries, SCRATCHES_LEN);
 	__type(key, __u32);
 	__type(value, struct scratch);
 } scratches SEC(".maps");
@@ -216,9 +233,9 @@ static __always_inline void check_whole(struct sock_state *s)
 	s->capture_left = WHOLE_LEN;
 }
 
-static __always_inline int transfer(struct sock *sk, __u32 len, __u16 dir, bool no_payload)
+static __always_inline void transfer(struct sock *sk, __u32 slot, __u32 len, __u16 dir, bool no_payload)
 {
-	__u32 slot = dir == EVENT_TX, pid = bpf_get_current_pid_tgid() >> 32;
+	__u32 pid = bpf_get_current_pid_tgid() >> 32;
 	struct sock_state *s;
 	struct scratch *scratch;
 	struct tcp_sock *tp = NULL;
@@ -227,11 +244,11 @@ static __always_inline int transfer(struct sock *sk, __u32 len, __u16 dir, bool 
 	struct cause cause;
 
 	if (!is_target(pid) || !is_stream(sk))
-		return 0;
+		return;
 	s = sock_state_create(sk);
 	scratch = bpf_map_lookup_elem(&scratches, &slot);
 	if (!s || !scratch)
-		return 0;
+		return;
 
 	/* Positions of the first byte of this transfer, and of the next in the other direction. */
 	if (sk->__sk_common.skc_family == AF_UNIX) {
@@ -246,7 +263,7 @@ static __always_inline int transfer(struct sock *sk, __u32 len, __u16 dir, bool 
 	} else {
 		tp = bpf_skc_to_tcp_sock(sk);
 		if (!tp)
-			return 0;
+			return;
 		tx_pos = tp->write_seq - (dir ? len : 0);
 		rx_pos = tcp_rx_pos(sk, tp) - (dir ? 0 : len);
 		if (!s->announced_ns && tcp_is_fresh(sk, tp, dir ? 0 : len, dir ? len : 0))
@@ -275,7 +292,7 @@ static __always_inline int transfer(struct sock *sk, __u32 len, __u16 dir, bool 
 		scratch->e.head_len = scratch->e.tail_len = 0;
 		scratch->e.h.flags |= EVENT_NO_PAYLOAD;
 		emit(&scratch->e.h, sizeof(scratch->e));
-		return 0;
+		return;
 	}
 	if (len > s->capture_left)
 		check_whole(s);
@@ -283,28 +300,81 @@ static __always_inline int transfer(struct sock *sk, __u32 len, __u16 dir, bool 
 	s->capture_left -= min_u32(s->capture_left, len);
 	if (!emit_piece(0, &pieces))
 		bpf_loop(WHOLE_LEN / CAPTURE_MAX, emit_piece, &pieces, 0);
-	return 0;
 }
 
-/* Kernel 6.3, commit 6e6eda44b939: fires once for each send on any socket, in the sender's context. */
-SEC("tp_btf/sock_send_length")
-int BPF_PROG(socket__send, struct sock *sk, int ret, int flags)
+static __always_inline int sent(struct sock *sk, __u32 slot, int ret)
 {
 	if (ret <= 0)
 		return 0;
-	return transfer(sk, ret, EVENT_TX, false);
+	preemption_off();
+	transfer(sk, slot, ret, EVENT_TX, false);
+	preemption_on();
+	return 0;
 }
 
-SEC("tp_btf/sock_recv_length")
-int BPF_PROG(socket__recv, struct sock *sk, int ret, int flags)
+static __always_inline int received(struct sock *sk, __u32 slot, int ret, int flags)
 {
-	if (ret < 0 || (flags & MSG_PEEK))
+	/* What the error queue holds is no part of the stream. */
+	if (ret < 0 || (flags & (MSG_PEEK | MSG_ERRQUEUE)))
 		return 0;
 	/* Zero is the end of the stream only when the peer has shut down; else a buffer of no bytes. */
 	if (ret == 0 && !(sk->sk_shutdown & RCV_SHUTDOWN))
 		return 0;
+	preemption_off();
 	/* tcp(7): MSG_TRUNC discards the bytes instead of copying them. */
-	return transfer(sk, ret, 0, flags & MSG_TRUNC);
+	transfer(sk, slot, ret, 0, flags & MSG_TRUNC);
+	preemption_on();
+	return 0;
+}
+
+/*
+ * Variant tracepoint. Kernel 6.3, commit 6e6eda44b939: fires once for each send and receive on any socket, in
+ * the caller's context.
+ */
+SEC("?tp_btf/sock_send_length")
+int BPF_PROG(socket__send, struct sock *sk, int ret, int flags)
+{
+	return sent(sk, SCRATCH_send, ret);
+}
+
+SEC("?tp_btf/sock_recv_length")
+int BPF_PROG(socket__recv, struct sock *sk, int ret, int flags)
+{
+	return received(sk, SCRATCH_recv, ret, flags);
+}
+
+/*
+ * Variant fexit, before 6.3: the operations of stream sockets, which are called through pointers and so are
+ * never inlined. Sendfile and splice come by a way of their own until Linux 6.5, commit dc97391e6610.
+ */
+#define SENDMSG(point)                                                                                       \
+	SEC("?fexit/" #point)                                                                                \
+	int BPF_PROG(socket__##point, struct socket *socket, struct msghdr *msg, __u64 size, int ret)        \
+	{                                                                                                    \
+		return sent(socket->sk, SCRATCH_##point, ret);                                               \
+	}
+#define RECVMSG(point)                                                                                       \
+	SEC("?fexit/" #point)                                                                                \
+	int BPF_PROG(socket__##point, struct socket *socket, struct msghdr *msg, __u64 size, int flags,      \
+		     int ret)                                                                                \
+	{                                                                                                    \
+		return received(socket->sk, SCRATCH_##point, ret, flags);                                    \
+	}
+
+SENDMSG(inet_sendmsg)
+SENDMSG(inet6_sendmsg)
+SENDMSG(unix_stream_sendmsg)
+RECVMSG(inet_recvmsg)
+RECVMSG(inet6_recvmsg)
+RECVMSG(unix_stream_recvmsg)
+
+SEC("?fexit/generic_splice_sendpage")
+int BPF_PROG(socket__generic_splice_sendpage, struct pipe_inode_info *pipe, struct file *out, long long *pos,
+	     __u64 len, unsigned int flags, long ret)
+{
+	struct socket *socket = bpf_sock_from_file(out);
+
+	return socket ? sent(socket->sk, SCRATCH_generic_splice_sendpage, ret) : 0;
 }
 
 static __always_inline void select_listener(struct sock *sk, __u32 pid, __u32 tid)

@@ -13,6 +13,7 @@
 
 #include "../bpf/event.h"
 #include "base/log.h"
+#include "probe.h"
 #include "spanhook.skel.h"
 #include "stats.h"
 
@@ -30,6 +31,7 @@ static const struct source sources[] = {
 #define SOURCES_LEN (sizeof(sources) / sizeof(sources[0]))
 
 static struct spanhook *skel;
+static const char *variant; /* of the programs that are there in several */
 static bool watch_ports;
 static uint64_t last_drops[DROPS_LEN];
 static char last_warning[512]; /* what libbpf said last */
@@ -39,22 +41,6 @@ static int on_libbpf(enum libbpf_print_level level, const char *format, va_list 
 	if (getenv("SPANHOOK_DEBUG"))
 		return vfprintf(stderr, format, args);
 	return level == LIBBPF_WARN ? vsnprintf(last_warning, sizeof(last_warning), format, args) : 0;
-}
-
-/* Does the kernel have what the program hangs on? Sets *ret_point, e.g. "sock_send_length". */
-static bool point_exists(const struct btf *btf, const struct bpf_program *prog, const char **ret_point)
-{
-	const char *section = bpf_program__section_name(prog), *point = strchr(section, '/');
-	char type[128];
-
-	*ret_point = point ? point + 1 : section;
-	if (strncmp(section, "tp_btf/", 7) == 0)
-		snprintf(type, sizeof(type), "btf_trace_%s", *ret_point);
-	else if (strncmp(section, "iter/", 5) == 0)
-		snprintf(type, sizeof(type), "bpf_iter__%s", *ret_point);
-	else
-		return true;
-	return btf__find_by_name_kind(btf, type, section[0] == 't' ? BTF_KIND_TYPEDEF : BTF_KIND_STRUCT) > 0;
 }
 
 static const struct source *source_of(const struct bpf_program *prog)
@@ -88,22 +74,34 @@ static int open_skeleton(struct btf **ret_btf)
 	return 0;
 }
 
-/* Leaves out the programs whose point is absent; -ENOTSUP when one is required. */
+/* Leaves out the programs whose point or helper is absent; -ENOTSUP when one is required. */
 static int select_programs(const struct btf *btf)
 {
 	struct bpf_program *prog;
-	const char *point;
+	const char *missing;
+	uint32_t len = probe_variant(btf, skel->obj, &variant);
 
+	if (!len) {
+		log_error(
+			"this kernel offers no way to see what processes send and receive; `spanhook check` "
+			"says more");
+		return -ENOTSUP;
+	}
+	bpf_map__set_max_entries(skel->maps.scratches, len);
 	bpf_object__for_each_program(prog, skel->obj)
 	{
 		const struct source *source = source_of(prog);
+		size_t at = 0;
 
-		if (point_exists(btf, prog, &point))
+		if (!bpf_program__autoload(prog))
+			continue;
+		if (probe_point(btf, prog, &missing) && !(missing = probe_helper(btf, prog, &at)))
 			continue;
 		bpf_program__set_autoload(prog, false);
 		if (!source || source->required) {
-			log_error("this kernel lacks '%s', which shows %s; `spanhook check` says more", point,
-				  source ? source->help : "events");
+			log_error("this kernel lacks '%s', which is needed to show %s; `spanhook check` says "
+				  "more",
+				  missing, source ? source->help : "events");
 			return -ENOTSUP;
 		}
 	}
@@ -114,7 +112,8 @@ static int load(void)
 {
 	int err = spanhook__load(skel);
 
-	if (err == -EPERM || err == -EACCES) {
+	/* A program that the kernel's verifier refuses is -EACCES, too. */
+	if (err == -EPERM || (err == -EACCES && geteuid() != 0)) {
 		log_error("loading BPF programs is not permitted: run as root, or with CAP_BPF, CAP_PERFMON "
 			  "and "
 			  "CAP_SYS_PTRACE");
@@ -228,6 +227,24 @@ int hook_start(void)
 	return 0;
 }
 
+/* The kernel counts what it did not run because it was already running on that processor, Linux 5.12. */
+static uint64_t misses(void)
+{
+	struct bpf_program *prog;
+	uint64_t sum = 0;
+
+	bpf_object__for_each_program(prog, skel->obj)
+	{
+		struct bpf_prog_info info = { 0 };
+		uint32_t len = sizeof(info);
+		int fd = bpf_program__fd(prog);
+
+		if (fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &len) == 0)
+			sum += info.recursion_misses;
+	}
+	return sum;
+}
+
 void hook_read_drops(void)
 {
 	int cpus = libbpf_num_possible_cpus();
@@ -240,6 +257,8 @@ void hook_read_drops(void)
 			continue;
 		for (int cpu = 0; cpu < cpus; cpu++)
 			sum += per_cpu[cpu];
+		if (id == DROP_hook_busy)
+			sum = misses();
 		drop_add(id, sum - last_drops[id]);
 		last_drops[id] = sum;
 	}
@@ -255,11 +274,44 @@ static void check_line(FILE *out, bool json, bool *first, const char *name, bool
 	*first = false;
 }
 
+/* The points of the programs that are wanted here, and the helpers that they lack, each once. */
+static bool check_programs(const struct btf *btf, FILE *out, bool json, bool *first)
+{
+	const char *point, *helper, *lacking[32] = { 0 };
+	bool complete = probe_variant(btf, skel->obj, &variant), all_variants = !complete;
+	struct bpf_program *prog;
+	size_t lacking_len = 0;
+
+	bpf_object__for_each_program(prog, skel->obj)
+	{
+		const struct source *source = source_of(prog);
+		bool ok = probe_point(btf, prog, &point);
+		size_t at = 0, i;
+
+		if (!bpf_program__autoload(prog) && !all_variants)
+			continue;
+		complete &= ok || (source && !source->required);
+		check_line(out, json, first, point, ok, ok && source ? source->help : "absent");
+		while ((helper = probe_helper(btf, prog, &at))) {
+			for (i = 0; i < lacking_len && strcmp(lacking[i], helper) != 0; i++)
+				;
+			if (i == lacking_len && i < sizeof(lacking) / sizeof(lacking[0]))
+				lacking[lacking_len++] = helper;
+		}
+	}
+	for (size_t i = 0; i < lacking_len; i++) {
+		char name[64];
+
+		snprintf(name, sizeof(name), "bpf_%s()", lacking[i]);
+		check_line(out, json, first, name, false, "absent: this kernel is older than the helper");
+	}
+	return complete && !lacking_len;
+}
+
 int hook_check(FILE *out, bool json)
 {
 	struct config config = { .capture_len = 4096, .ring_len = 1 << 16 };
-	struct bpf_program *prog;
-	bool first = true, complete = true;
+	bool first = true, complete = false;
 	struct utsname kernel;
 	struct btf *btf;
 	int err;
@@ -274,26 +326,18 @@ int hook_check(FILE *out, bool json)
 		       : "absent: Spanhook cannot run without CONFIG_DEBUG_INFO_BTF");
 	skel = btf ? spanhook__open() : NULL;
 	if (skel) {
-		bpf_object__for_each_program(prog, skel->obj)
-		{
-			const struct source *source = source_of(prog);
-			const char *point;
-			bool ok = point_exists(btf, prog, &point);
-
-			complete &= ok;
-			check_line(out, json, &first, point, ok,
-				   ok ? (source ? source->help : "")
-				      : "absent: this kernel is too old (socket tracepoints came with Linux "
-					"6.3)");
-		}
+		complete = check_programs(btf, out, json, &first);
 		hook_close();
 	}
 	btf__free(btf);
-	err = !btf || !complete ? -ENOTSUP : hook_open(&config);
+	err = complete ? hook_open(&config) : -ENOTSUP;
 	hook_close();
-	check_line(out, json, &first, "load and attach", !err, !err ? "all programs" : strerror(-err));
+	check_line(out, json, &first, "load and attach", !err,
+		   !err       ? "all programs"
+		   : complete ? strerror(-err)
+			      : "not tried");
 	fprintf(out, json ? "],\"variant\":\"%s\",\"ok\":%s}\n" : "hook variant: %s\n%s",
-		err ? "none" : "tracepoint",
+		err ? "none" : variant,
 		json  ? (err ? "false" : "true")
 		: err ? "Spanhook cannot run here.\n"
 		      : "Spanhook can run here.\n");

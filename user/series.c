@@ -77,12 +77,12 @@ static char *put_value(char *p, struct slice value)
 	while (value.len) {
 		size_t len = utf8_len(value.p, value.len);
 		char c = value.p[0];
-		struct slice out = c == '\n'                           ? SLICE("\\n")
-				   : c == '"'                          ? SLICE("\\\"")
-				   : c == '\\'                         ? SLICE("\\\\")
-				   : !len                              ? SLICE(UTF8_REPLACEMENT)
-				   : (c >= 0 && c < 0x20) || c == 0x7f ? SLICE(UTF8_REPLACEMENT)
-								       : (struct slice){ value.p, len };
+		struct slice out = c == '\n'                              ? SLICE("\\n")
+				   : c == '"'                             ? SLICE("\\\"")
+				   : c == '\\'                            ? SLICE("\\\\")
+				   : !len                                 ? SLICE(UTF8_REPLACEMENT)
+				   : (unsigned char)c < 0x20 || c == 0x7f ? SLICE(UTF8_REPLACEMENT)
+									  : (struct slice){ value.p, len };
 
 		if (out.len > (size_t)(end - p))
 			break;

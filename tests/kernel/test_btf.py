@@ -4,6 +4,7 @@
 import functools
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -13,10 +14,17 @@ import pytest
 ROOT = os.path.join(os.path.dirname(__file__), "../..")
 HEADER = os.path.join(ROOT, "vmlinux.h")
 BPFTOOL = shutil.which("bpftool") or "/usr/sbin/bpftool"
-KERNEL_BTF = "/sys/kernel/btf/vmlinux"
+# Another kernel's, when its type information and architecture (as in __TARGET_ARCH_x86) are given.
+KERNEL_BTF = os.environ.get("KERNEL_BTF", "/sys/kernel/btf/vmlinux")
+ARCH = os.environ.get("KERNEL_ARCH") or {"x86_64": "x86", "aarch64": "arm64"}.get(platform.machine())
 
 with open(HEADER) as header:
-    TEXT = header.read()
+    TEXT = re.sub(
+        r"^#(?:el)?if defined\(__TARGET_ARCH_(\w+)\)\n(.*?)(?=^#(?:elif|endif))",
+        lambda m: m[2] if m[1] == ARCH else "",
+        header.read(),
+        flags=re.M | re.S,
+    )
 # Types without a body are only pointed to.
 STRUCTS = re.findall(r"^struct (\w+) \{", TEXT, re.M)
 TYPEDEFS = re.findall(r"^\} (\w+);", TEXT, re.M)
@@ -84,7 +92,7 @@ def ours(tmp_path_factory):
     names = [f"struct {name}" for name in STRUCTS] + TYPEDEFS
     source.write_text('#include "vmlinux.h"\n' + "".join(f"{n} v{i};\n" for i, n in enumerate(names)))
     subprocess.run(
-        ["clang", "-g", "-O2", "-target", "bpf", "-I", ROOT, "-c", "-o", obj, source], check=True
+        ["clang", "-g", "-O2", "-target", "bpf", f"-D__TARGET_ARCH_{ARCH}", "-I", ROOT, "-c", "-o", obj, source], check=True
     )
     return Btf(obj)
 

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* x86-64: system calls by number and the registers of their arguments. */
+#pragma once
+
+/* arch/x86/entry/syscalls/syscall_64.tbl */
+enum {
+	CALL_READ = 0,
+	CALL_WRITE = 1,
+	CALL_READV = 19,
+	CALL_WRITEV = 20,
+	CALL_SENDFILE = 40,
+	CALL_SENDTO = 44,
+	CALL_RECVFROM = 45,
+	CALL_SENDMSG = 46,
+	CALL_RECVMSG = 47,
+	CALL_SPLICE = 275,
+	CALL_RECVMMSG = 299,
+	CALL_SENDMMSG = 307,
+	CALL_PREADV2 = 327,
+	CALL_PWRITEV2 = 328,
+};
+
+#define CALL_NUMBER(regs) ((regs)->orig_ax)
+#define CALL_ARG2(regs)   ((regs)->si)
+#define CALL_ARG3(regs)   ((regs)->dx)
+
+/* TS_COMPAT, arch/x86/include/asm/thread_info.h. */
+#define CALL_IS_32_BIT(task) ((task)->thread_info.status & 0x2)
