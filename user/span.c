@@ -31,12 +31,13 @@ struct slice span_text(const struct span *span, enum span_text which)
 	return (struct slice){ span->text + span->text_at[which], span->text_len[which] };
 }
 
-void span_set_text(struct span *span, enum span_text which, struct slice text)
+/* Copies as much of text as max and the span's room allow. Returns its length; a cut sets truncated. */
+static uint16_t put_text(struct span *span, struct slice text, size_t max)
 {
 	size_t room = SPAN_TEXT_BYTES - span->text_used, len = text.len;
 
-	if (len > text_max[which])
-		len = text_max[which];
+	if (len > max)
+		len = max;
 	if (len > room)
 		len = room;
 	/* Not in the middle of a UTF-8 character, of which at most three bytes follow the first. */
@@ -45,9 +46,41 @@ void span_set_text(struct span *span, enum span_text which, struct slice text)
 	span->truncated |= len < text.len;
 	if (len)
 		memcpy(span->text + span->text_used, text.p, len);
-	span->text_at[which] = span->text_used;
-	span->text_len[which] = (uint16_t)len;
 	span->text_used = (uint16_t)(span->text_used + len);
+	return (uint16_t)len;
+}
+
+void span_set_text(struct span *span, enum span_text which, struct slice text)
+{
+	span->text_at[which] = span->text_used;
+	span->text_len[which] = put_text(span, text, text_max[which]);
+}
+
+struct attribute *span_add_attribute(struct span *span, const char *name)
+{
+	struct attribute *a = &span->attributes[span->attributes_len];
+
+	if (span->attributes_len == SPAN_ATTRIBUTES_MAX)
+		return NULL;
+	span->attributes_len++;
+	a->name = name;
+	return a;
+}
+
+void span_add_text_attribute(struct span *span, const char *name, struct slice text, size_t max)
+{
+	struct attribute *a = span_add_attribute(span, name);
+
+	if (!a)
+		return;
+	a->type = ATTRIBUTE_TEXT;
+	a->text.at = span->text_used;
+	a->text.len = put_text(span, text, max);
+}
+
+struct slice span_attribute_text(const struct span *span, const struct attribute *a)
+{
+	return (struct slice){ span->text + a->text.at, a->text.len };
 }
 
 struct slice span_address(const struct span *span, const struct address *a, char buf[SPAN_ADDRESS_MAX])
@@ -82,6 +115,8 @@ struct slice span_name(const struct span *span, char buf[SPAN_NAME_MAX])
 	struct slice method = span_text(span, TEXT_METHOD), route = span_text(span, TEXT_ROUTE);
 	char *p = buf;
 
+	if (span->function)
+		return slice_of(span->function);
 	if (span->db_system) {
 		struct slice summary = span_text(span, TEXT_SUMMARY);
 

@@ -56,6 +56,29 @@ enum span_text {
 
 #define SPAN_TEXT_BYTES 1280
 
+#define SPAN_ATTRIBUTES_MAX 12
+
+enum attribute_type {
+	ATTRIBUTE_INTEGER,
+	ATTRIBUTE_DOUBLE,
+	ATTRIBUTE_BOOL,
+	ATTRIBUTE_TEXT,
+};
+
+/* A value that a span has beside those of its protocol. */
+struct attribute {
+	const char *name; /* outlives the span */
+	enum attribute_type type;
+	union {
+		int64_t integer;
+		double number;
+		bool truth;
+		struct {
+			uint16_t at, len; /* in the span's texts */
+		} text;
+	};
+};
+
 struct address {
 	sa_family_t family; /* AF_INET, AF_INET6, AF_UNIX; 0: not known */
 	uint16_t port;      /* host byte order */
@@ -83,17 +106,22 @@ struct span {
 	uint64_t response_len;
 	int status;             /* 0: none */
 	const char *error_type; /* static string, OpenTelemetry error.type; NULL: no error */
-	const char *protocol;   /* static string: "http", "postgresql", "tcp" (a connect that failed) */
-	const char *db_system;  /* static string, db.system.name; NULL: no database */
-	uint64_t rows;          /* returned or affected */
-	bool has_rows;          /* rows is known */
-	bool failed;            /* a database's response was an error; TEXT_STATUS_CODE says which */
+	const char *
+		protocol; /* static string: "http", "postgresql", "tcp" (a connect that failed), "function" */
+	const char *db_system; /* static string, db.system.name; NULL: no database */
+	uint64_t rows;         /* returned or affected */
+	bool has_rows;         /* rows is known */
+	bool failed;           /* a database's response was an error; TEXT_STATUS_CODE says which */
+	const char *function;  /* of an internal span: its function's name, which outlives the span */
 
 	const struct process *process;
 	uint32_t pid;
 	uint32_t tid; /* thread that received or sent the request */
 	struct address local;
 	struct address peer;
+
+	uint8_t attributes_len;
+	struct attribute attributes[SPAN_ATTRIBUTES_MAX];
 
 	uint16_t text_at[SPAN_TEXTS];
 	uint16_t text_len[SPAN_TEXTS];
@@ -113,6 +141,15 @@ struct slice span_text(const struct span *span, enum span_text which);
 /* Copies as much of text as the field's limit and the span's room allow; a cut sets truncated. */
 void span_set_text(struct span *span, enum span_text which, struct slice text);
 
+/* The next attribute, to be given its type and value; NULL when there is no room. */
+struct attribute *span_add_attribute(struct span *span, const char *name);
+
+/* A text of at most max bytes; a cut sets truncated. */
+void span_add_text_attribute(struct span *span, const char *name, struct slice text, size_t max);
+
+/* The text of an attribute that is one. Points into the span. */
+struct slice span_attribute_text(const struct span *span, const struct attribute *a);
+
 /* "127.0.0.1:80", "[::1]:80", "unix:/path"; empty when not known. In buf. */
 #define SPAN_ADDRESS_MAX 128
 struct slice span_address(const struct span *span, const struct address *a, char buf[SPAN_ADDRESS_MAX]);
@@ -123,7 +160,7 @@ struct slice span_address(const struct span *span, const struct address *a, char
  */
 struct slice span_target(const struct span *span, char buf[SPAN_ADDRESS_MAX]);
 
-/* "GET /orders/{id}", or the operation alone. In buf. */
+/* "GET /orders/{id}", the operation alone, or the function. In buf, or outlives the span. */
 #define SPAN_NAME_MAX 296
 struct slice span_name(const struct span *span, char buf[SPAN_NAME_MAX]);
 

@@ -75,6 +75,35 @@ static void address_field(struct json *j, const char *name, const struct span *s
 		json_string(j, name, s);
 }
 
+static void attribute_field(struct json *j, const struct span *span, const struct attribute *a)
+{
+	switch (a->type) {
+	case ATTRIBUTE_INTEGER:
+		json_signed(j, a->name, a->integer);
+		break;
+	case ATTRIBUTE_DOUBLE:
+		json_double(j, a->name, a->number);
+		break;
+	case ATTRIBUTE_BOOL:
+		json_bool(j, a->name, a->truth);
+		break;
+	case ATTRIBUTE_TEXT:
+		json_string(j, a->name, span_attribute_text(span, a));
+		break;
+	}
+}
+
+static void attributes_field(struct json *j, const struct span *span)
+{
+	if (!json_open(j, "attributes"))
+		return;
+	if (span->function)
+		json_string(j, "code.function.name", slice_of(span->function));
+	for (int i = 0; i < span->attributes_len; i++)
+		attribute_field(j, span, &span->attributes[i]);
+	json_close(j);
+}
+
 size_t span_json(const struct span *span, struct wall *wall, char *buf, size_t size)
 {
 	char text[SPAN_NAME_MAX + 160], name_text[SPAN_NAME_MAX];
@@ -107,12 +136,15 @@ size_t span_json(const struct span *span, struct wall *wall, char *buf, size_t s
 	json_ms(&j, "duration_ms", span->end_ns - span->start_ns);
 	if (span->first_byte_ns > span->start_ns)
 		json_ms(&j, "ttfb_ms", span->first_byte_ns - span->start_ns);
-	json_number(&j, "request_bytes", span->request_len);
-	json_number(&j, "response_bytes", span->response_len);
+	if (span->kind != SPAN_INTERNAL) {
+		json_number(&j, "request_bytes", span->request_len);
+		json_number(&j, "response_bytes", span->response_len);
+	}
 	address_field(&j, "peer", span, &span->peer);
 	address_field(&j, "local", span, &span->local);
 	text_field(&j, "peer_service", span, TEXT_PEER_SERVICE);
 	text_field(&j, "user_agent", span, TEXT_USER_AGENT);
+	attributes_field(&j, span);
 	json_number(&j, "pid", span->pid);
 	json_number(&j, "tid", span->tid);
 	if (span->incomplete)

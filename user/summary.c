@@ -102,8 +102,11 @@ static struct row *row_of(const struct span *span)
 void summary_add(const struct span *span)
 {
 	uint64_t ns = span->end_ns - span->start_ns;
-	struct row *row = row_of(span);
+	struct row *row;
 
+	if (span->kind == SPAN_INTERNAL)
+		return;
+	row = row_of(span);
 	row->count++;
 	row->errors += span_failed(span);
 	row->max_ns = ns > row->max_ns ? ns : row->max_ns;

@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "json.h"
 
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "decimal.h"
 #include "utf8.h"
 
-#define END_LEN 2 /* always kept free for "}\n" */
+#define END_LEN 3 /* always kept free for "}}\n" */
 
 static const char hex_digits[] = "0123456789abcdef";
 
 void json_begin(struct json *j, char *buf, size_t size)
 {
-	*j = (struct json){ buf, size - END_LEN, 1 };
+	*j = (struct json){ .buf = buf, .size = size - END_LEN, .len = 1 };
 	buf[0] = '{';
 }
 
@@ -25,8 +29,8 @@ static bool put(struct json *j, const char *p, size_t len)
 
 static bool put_name(struct json *j, const char *name)
 {
-	return (j->len == 1 || put(j, ",", 1)) && put(j, "\"", 1) && put(j, name, strlen(name)) &&
-	       put(j, "\":", 2);
+	return (j->buf[j->len - 1] == '{' || put(j, ",", 1)) && put(j, "\"", 1) &&
+	       put(j, name, strlen(name)) && put(j, "\":", 2);
 }
 
 static bool is_plain(char c)
@@ -82,6 +86,50 @@ void json_number(struct json *j, const char *name, uint64_t value)
 	char text[DECIMAL_MAX];
 
 	put_value(j, name, text, (size_t)(put_decimal(text, value) - text));
+}
+
+void json_signed(struct json *j, const char *name, int64_t value)
+{
+	char text[DECIMAL_MAX + 1] = "-";
+	char *end = put_decimal(text + (value < 0), value < 0 ? -(uint64_t)value : (uint64_t)value);
+
+	put_value(j, name, text, (size_t)(end - text));
+}
+
+void json_double(struct json *j, const char *name, double value)
+{
+	char text[32];
+
+	if (!isfinite(value)) {
+		json_string(j, name,
+			    isnan(value) ? SLICE("NaN")
+			    : value > 0  ? SLICE("Infinity")
+					 : SLICE("-Infinity"));
+		return;
+	}
+	for (int digits = 15; digits <= 17; digits++) {
+		snprintf(text, sizeof(text), "%.*g", digits, value);
+		if (strtod(text, NULL) == value)
+			break;
+	}
+	put_value(j, name, text, strlen(text));
+}
+
+bool json_open(struct json *j, const char *name)
+{
+	j->outer_len = j->len;
+	if (put_name(j, name) && put(j, "{", 1))
+		return true;
+	j->len = j->outer_len;
+	return false;
+}
+
+void json_close(struct json *j)
+{
+	if (j->buf[j->len - 1] == '{')
+		j->len = j->outer_len;
+	else
+		j->buf[j->len++] = '}';
 }
 
 void json_ms(struct json *j, const char *name, uint64_t value_ns)

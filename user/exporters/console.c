@@ -263,7 +263,7 @@ static void print_request(struct console *c, const struct span *span, unsigned r
 	unsigned used;
 
 	if (!method.len)
-		method = SLICE("connect");
+		method = span->function ? slice_of(span->function) : SLICE("connect");
 	fputs(paint(c, BOLD), stdout);
 	used = terminal_put(stdout, method, 0, c->utf8);
 	printf("%s%*s", paint(c, PLAIN), used < 4 ? (int)(5 - used) : 1, "");
@@ -300,6 +300,35 @@ static void print_ends(struct console *c, const struct span *span, bool first, c
 	terminal_put(stdout, (struct slice){ text, (size_t)(p - text) }, c->cut ? c->ends_len : 0, c->utf8);
 }
 
+static void print_attribute(const struct console *c, const struct span *span, const struct attribute *a)
+{
+	printf(" %s%s=%s", paint(c, DIM), a->name, paint(c, PLAIN));
+	switch (a->type) {
+	case ATTRIBUTE_INTEGER:
+		printf("%lld", (long long)a->integer);
+		break;
+	case ATTRIBUTE_DOUBLE:
+		printf("%.10g", a->number);
+		break;
+	case ATTRIBUTE_BOOL:
+		fputs(a->truth ? "true" : "false", stdout);
+		break;
+	case ATTRIBUTE_TEXT:
+		terminal_put(stdout, span_attribute_text(span, a), 0, c->utf8);
+		break;
+	}
+}
+
+/* Whose function it is, unless that is known from above, and its attributes. */
+static void print_internal(struct console *c, const struct span *span, bool first)
+{
+	if (first)
+		terminal_put(stdout, slice_of(span->process ? span->process->service : "unknown"), 0,
+			     c->utf8);
+	for (int i = 0; i < span->attributes_len; i++)
+		print_attribute(c, span, &span->attributes[i]);
+}
+
 static void print_line(struct console *c, const struct span *span, const struct span *parent,
 		       const char *tree, unsigned tree_len, const struct span *served, const char *note)
 {
@@ -317,6 +346,8 @@ static void print_line(struct console *c, const struct span *span, const struct 
 		snprintf(status, sizeof(status), "%d", span->status);
 	else if (span->db_system && !span->error_type)
 		strcpy(status, span->failed ? "err" : "ok");
+	else if (span->kind == SPAN_INTERNAL)
+		snprintf(status, sizeof(status), "%s", span->error_type ? "err" : "");
 	printf(" %s%3s%s %9.3f ms",
 	       paint(c, span_failed(span)     ? RED
 			: span->status >= 400 ? YELLOW
@@ -327,7 +358,10 @@ static void print_line(struct console *c, const struct span *span, const struct 
 		print_bytes(span->response_len, 10);
 	}
 	fputs("  ", stdout);
-	print_ends(c, span, !parent, served);
+	if (span->kind == SPAN_INTERNAL)
+		print_internal(c, span, !parent);
+	else
+		print_ends(c, span, !parent, served);
 	if (span->has_rows)
 		printf(" %llu row%s", (unsigned long long)span->rows, span->rows == 1 ? "" : "s");
 	if (error.len)
@@ -403,7 +437,7 @@ static void release_late(struct console *c, uint64_t before_ns)
 static void show(struct console *c, struct span *span, uint64_t now_ns)
 {
 	if (!span->parent_local) {
-		print_root(c, span, span->kind == SPAN_CLIENT ? "  (parent unknown)" : "");
+		print_root(c, span, span->kind != SPAN_SERVER ? "  (parent unknown)" : "");
 	} else if (was_shown(c, span->parent_id)) {
 		print_root(c, span, "  (its request is above)");
 	} else {
