@@ -106,8 +106,8 @@ struct span {
 	uint64_t response_len;
 	int status;             /* 0: none */
 	const char *error_type; /* static string, OpenTelemetry error.type; NULL: no error */
-	const char *
-		protocol; /* static string: "http", "postgresql", "tcp" (a connect that failed), "function" */
+	/* Static string: "http", "postgresql", "function"; "tcp" when connecting failed. */
+	const char *protocol;
 	const char *db_system; /* static string, db.system.name; NULL: no database */
 	uint64_t rows;         /* returned or affected */
 	bool has_rows;         /* rows is known */
