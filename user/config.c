@@ -175,6 +175,41 @@ static int set_stats(struct config *c, const char *value)
 	return 0;
 }
 
+static int set_exclude(struct config *c, const char *value)
+{
+	if (c->excludes_len == CONFIG_SELECTORS_MAX || !value[0])
+		return -EINVAL;
+	c->excludes[c->excludes_len++] = value;
+	return 0;
+}
+
+static int set_html(struct config *c, const char *value)
+{
+	c->html_path = value;
+	return value[0] ? 0 : -EINVAL;
+}
+
+static int parse_percent(const char *text, double *ret_percent)
+{
+	char *end;
+	double n = strtod(text, &end);
+
+	if (end == text || *end || !(n >= 0 && n <= 100))
+		return -EINVAL;
+	*ret_percent = n;
+	return 0;
+}
+
+static int set_matched(struct config *c, const char *value)
+{
+	return parse_percent(value, &c->matched_percent);
+}
+
+static int set_parents(struct config *c, const char *value)
+{
+	return parse_percent(value, &c->parents_percent);
+}
+
 static const struct option_row rows[] = {
 	{ "pid", 'p', "PID", COMMAND_ATTACH | COMMAND_AGENT, set_pid,
 	  "trace this process and all that it forks; may be given again" },
@@ -182,7 +217,7 @@ static const struct option_row rows[] = {
 	  "trace every process, now and later, whose executable's path matches" },
 	{ "port", 0, "N", COMMAND_ATTACH | COMMAND_AGENT, set_port,
 	  "trace every process, now and later, that listens on this TCP port" },
-	{ "output", 0, "text|json", COMMAND_ATTACH | COMMAND_CHECK, set_output,
+	{ "output", 0, "text|json", COMMAND_ATTACH | COMMAND_CHECK | COMMAND_COMPARE, set_output,
 	  "what is printed: for people, or one JSON object a line (default: text)" },
 	{ "color", 0, "auto|always|never", COMMAND_ATTACH | COMMAND_CHECK, set_color,
 	  "colours (default: auto, on a terminal unless NO_COLOR is set)" },
@@ -210,6 +245,15 @@ static const struct option_row rows[] = {
 	  "literals of database statements: replaced by ?, or kept (default: sanitized)" },
 	{ "stats", 0, NULL, COMMAND_ATTACH | COMMAND_AGENT, set_stats,
 	  "at the end, print what was seen and what was lost, by reason" },
+	{ "html", 0, "FILE", COMMAND_COMPARE, set_html,
+	  "write a page with plots, complete in itself, to FILE" },
+	{ "exclude", 0, "GLOB", COMMAND_COMPARE, set_exclude,
+	  "leave out spans whose method and path (or name) match, like 'POST /v1/traces'; may be given "
+	  "again" },
+	{ "matched", 0, "PERCENT", COMMAND_COMPARE, set_matched,
+	  "exit code 3 when fewer of the spans that both sides can know are matched (default: 100)" },
+	{ "parents", 0, "PERCENT", COMMAND_COMPARE, set_parents,
+	  "exit code 3 when fewer of the matched spans name the same parent (default: 0)" },
 };
 #define ROWS_LEN (sizeof(rows) / sizeof(rows[0]))
 
@@ -241,11 +285,23 @@ static const struct config defaults = {
 	.connections_max = 65536,
 	.spans_max = 65536,
 	.statements_max = 8192,
+	.matched_percent = 100,
 };
+
+static int take_files(int argc, char **argv, struct config *c)
+{
+	if (argc != 2) {
+		log_error("say which two files to compare: OURS THEIRS; see --help");
+		return -EINVAL;
+	}
+	c->files[0] = argv[0];
+	c->files[1] = argv[1];
+	return 0;
+}
 
 static int check(enum command command, const struct config *c)
 {
-	if (command == COMMAND_CHECK)
+	if (command & (COMMAND_CHECK | COMMAND_COMPARE))
 		return 0;
 	if (!c->pids_len && !c->exes_len && !c->ports_len && !c->command) {
 		log_error("say what to trace: -p PID, --exe GLOB, --port N, or -- COMMAND; see --help");
@@ -257,7 +313,7 @@ static int check(enum command command, const struct config *c)
 int config_parse(enum command command, int argc, char **argv, struct config *ret_config)
 {
 	struct option options[ROWS_LEN + 2] = { 0 };
-	char letters[2 * ROWS_LEN + 4] = "+h";
+	char letters[2 * ROWS_LEN + 4] = "+h";     /* what follows a COMMAND is the command's */
 	const char *no_color = getenv("NO_COLOR"); /* no-color.org */
 	struct config c = defaults;
 	size_t n = 0;
@@ -278,7 +334,8 @@ int config_parse(enum command command, int argc, char **argv, struct config *ret
 	}
 	options[n] = (struct option){ "help", no_argument, NULL, 'h' };
 	optind = 0; /* glibc: forget what an earlier call has left */
-	while ((choice = getopt_long(argc, argv, letters, options, NULL)) != -1) {
+	while ((choice = getopt_long(argc, argv, letters + (command == COMMAND_COMPARE), options, NULL)) !=
+	       -1) {
 		size_t i = choice >= 256 ? (size_t)choice - 256 : 0;
 
 		if (choice == 'h')
@@ -292,6 +349,8 @@ int config_parse(enum command command, int argc, char **argv, struct config *ret
 			return -EINVAL;
 		}
 	}
+	if (command == COMMAND_COMPARE)
+		return take_files(argc - optind, argv + optind, &c) ? -EINVAL : (*ret_config = c, 0);
 	if (optind < argc && (command == COMMAND_CHECK || strcmp(argv[optind - 1], "--") != 0)) {
 		log_error("unexpected argument '%s'%s", argv[optind],
 			  command == COMMAND_CHECK ? "" : "; put -- before a command to be started");

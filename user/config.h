@@ -38,12 +38,20 @@ struct config {
 	uint32_t statements_max; /* prepared statements that are remembered */
 	bool query_text_raw;     /* database statements keep their literals */
 	bool stats;
+
+	const char *files[2];                       /* compare: ours, theirs */
+	const char *excludes[CONFIG_SELECTORS_MAX]; /* globs on what spans did */
+	size_t excludes_len;
+	const char *html_path;  /* NULL: none */
+	double matched_percent; /* what fewer are matched is a difference */
+	double parents_percent; /* of the matched spans, that name the same parent */
 };
 
 enum command {
 	COMMAND_ATTACH = 1 << 0,
 	COMMAND_AGENT = 1 << 1,
 	COMMAND_CHECK = 1 << 2,
+	COMMAND_COMPARE = 1 << 3,
 };
 
 /* What config_parse() found instead of a configuration to run with. */

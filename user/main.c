@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "compare/compare.h"
 #include "config.h"
 #include "exit_code.h"
 #include "hook.h"
@@ -65,6 +66,33 @@ static const struct subcommand subcommands[] = {
 	{ "check", COMMAND_CHECK, check, "[OPTIONS]", "say what this kernel offers and what is missing",
 	  "Tries everything that tracing needs, without tracing anything. Exit code: 0 when Spanhook can run "
 	  "here.\n" },
+	{ "compare", COMMAND_COMPARE, compare, "[OPTIONS] OURS THEIRS",
+	  "lay two recordings of the same requests side by side",
+	  "Reads two files of spans, pairs the spans that are about the same thing, and reports what is "
+	  "missing on\n"
+	  "either side, whether parents, status and attributes agree, and how far the times are apart.\n"
+	  "A file has OTLP JSON (an ExportTraceServiceRequest a line, as collectors' file exporters write "
+	  "it) or\n"
+	  "Spanhook's own JSON (--log, --output json); - is standard input.\n"
+	  "\n"
+	  "Examples:\n"
+	  "  spanhook agent -p 4242 --listen none --log ours.jsonl   while the process traces itself\n"
+	  "  spanhook compare ours.jsonl theirs.jsonl                tables\n"
+	  "  spanhook compare ours.jsonl theirs.jsonl --html page.html --exclude '* /health'\n"
+	  "  spanhook compare before.json after.json --output json | jq .all.parents\n"
+	  "  spanhook compare --matched 99.9 --parents 99 ours.jsonl theirs.jsonl || echo 'not good enough'\n"
+	  "\n"
+	  "A span is matched with one of the same kind that overlaps it in time: the one with the same ids, "
+	  "else on\n"
+	  "the same connection or thread, else of the same trace, else with the same operation, nearest "
+	  "start first.\n"
+	  "Parents are looked for through the spans that only one side has. Spans of a kind that the other "
+	  "side does\n"
+	  "not have at all (functions, databases) are not missing there: it cannot know them.\n"
+	  "\n"
+	  "Exit code: 0 all is matched and no parent disagrees, 1 a file cannot be read or written, 2 wrong "
+	  "usage or\n"
+	  "a file without spans, 3 the two do not agree.\n" },
 };
 #define SUBCOMMANDS_LEN (sizeof(subcommands) / sizeof(subcommands[0]))
 
