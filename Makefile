@@ -42,12 +42,17 @@ BPF_OBJ := $(BPF_SRC:%.c=$(B)/%.o)
 
 ORDER_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard service/base/*.c service/order/*.c))
 WORKLOAD_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tests/accuracy/workload/*.c))
+# In-code tracing around the plain order service: the linker sends these calls through service/incode/.
+INCODE_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard service/incode/*.c))
+INCODE_WRAP := create_order validate_user validate_products reserve_inventory calculate_total_amount \
+	create_order_record publish_order_created_event MHD_start_daemon MHD_queue_response \
+	MHD_create_response_from_buffer curl_easy_perform curl_easy_setopt sqlite3_step
 BACKEND_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard service/base/*.c service/backend/*.c))
 UNIT := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/*_test.c))
 FUZZ := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/*.c))
 
 all: $(B)/spanhook services ## build everything
-services: $(B)/order-service $(B)/backend ## build the example services
+services: $(B)/order-service $(B)/order-service-incode $(B)/backend ## build the example services
 .PHONY: all services
 
 $(B)/spanhook: $(USER_OBJ)
@@ -80,6 +85,10 @@ $(B)/service/%.o: service/%.c
 $(B)/order-service: $(ORDER_OBJ)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lmicrohttpd -lcurl -lcjson -lsqlite3 -lpthread
+$(INCODE_OBJ): override CFLAGS += -Iservice/order
+$(B)/order-service-incode: $(ORDER_OBJ) $(INCODE_OBJ)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) $(INCODE_WRAP:%=-Wl,--wrap=%) -o $@ $^ -lmicrohttpd -lcurl -lcjson -lsqlite3 -lpthread
 $(B)/backend: $(BACKEND_OBJ)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lmicrohttpd -lcjson -lpthread
@@ -114,7 +123,7 @@ $(B)/fuzz/%: tests/fuzz/%.c $(FUZZ_OBJ)
 
 # Objects wait for the packages when a target that promises them is asked for.
 ifneq ($(filter deps demo accuracy test,$(MAKECMDGOALS)),)
-$(USER_OBJ) $(BPF_OBJ) $(ORDER_OBJ) $(BACKEND_OBJ) $(WORKLOAD_OBJ) $(UNIT) $(FUZZ): | deps
+$(USER_OBJ) $(BPF_OBJ) $(ORDER_OBJ) $(INCODE_OBJ) $(BACKEND_OBJ) $(WORKLOAD_OBJ) $(UNIT) $(FUZZ): | deps
 endif
 deps: ## install the Debian packages that are missing (root)
 	$(Q)tests/deps.sh build $(if $(filter deps accuracy test,$(MAKECMDGOALS)),test)
