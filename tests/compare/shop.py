@@ -70,16 +70,18 @@ class Shop:
         service.traces = traces
         return service
 
-    def node(self, name="node", traced=True):
+    def node(self, name="node", traced=True, writes="sync"):
         need_node()
-        options = self.options(name)
+        options = [*self.options(name), "--writes", writes]
         if not traced:
             return self.start(name, ["node", f"{NODE}/server.js", *options])
         traces = f"{self.folder}/{name}.otlp.jsonl"
-        sink = self.start(f"{name}-sink", [sys.executable, f"{ROOT}/service/incode/node/sink.py", traces])
+        sink = self.start(f"{name}-sink", ["node", f"{NODE}/sink.js", traces])
         service = self.start(
             name, ["node", "--require", f"{NODE}/tracing.js", f"{NODE}/server.js", *options],
-            env={**os.environ, "OTEL_SERVICE_NAME": "order-service", "OTEL_EXPORTER_OTLP_ENDPOINT": sink.url})
+            env={**os.environ, "OTEL_SERVICE_NAME": "order-service", "OTEL_EXPORTER_OTLP_ENDPOINT": sink.url,
+                 "OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none", "OTEL_BSP_MAX_QUEUE_SIZE": "65536",
+                 "OTEL_BSP_SCHEDULE_DELAY": "500"})
         service.traces = traces
         return service
 

@@ -398,6 +398,22 @@ static void take_fields(struct reader *r, const cJSON *object, enum record_kind 
 	}
 }
 
+/* What a client asked for, as one text. */
+static void add_url_of_parts(struct reader *r)
+{
+	struct record s = { .attributes = r->attributes, .attributes_len = r->len };
+	const char *host = record_get(&s, NAME_SERVER), *port = record_get(&s, NAME_SERVER_PORT),
+		   *path = record_get(&s, NAME_PATH), *query = record_get(&s, NAME_QUERY);
+	char url[2 * TEXT_MAX];
+	int len;
+
+	if (!host || !path)
+		return;
+	len = snprintf(url, sizeof(url), "http://%s%s%s%s%s%s", host, port ? ":" : "", port ? port : "", path,
+		       query ? "?" : "", query ? query : "");
+	add(r, NAME_URL, (struct slice){ url, (size_t)len < sizeof(url) ? (size_t)len : sizeof(url) - 1 });
+}
+
 static int take_spanhook_span(struct reader *r, const cJSON *span)
 {
 	const cJSON *duration = member(span, "duration_ms");
@@ -418,6 +434,8 @@ static int take_spanhook_span(struct reader *r, const cJSON *span)
 	s.name = keep(r, slice_of(name ? name : ""));
 	take_fields(r, span, s.kind);
 	take_fields(r, member(span, "attributes"), s.kind);
+	if (s.kind == KIND_CLIENT)
+		add_url_of_parts(r);
 	return store(r, &s);
 }
 
