@@ -152,7 +152,9 @@ CURLcode __wrap_curl_easy_perform(CURL *curl)
 	trace_begin(&span, TRACE_CLIENT, asked.method);
 	add_request(&span);
 	__real_curl_easy_setopt(curl, CURLOPT_HTTPHEADER, with_context(&context, &span, headers));
+	trace_restart(&span);
 	code = __real_curl_easy_perform(curl);
+	trace_stop(&span);
 	__real_curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
 	add_response(&span, curl, code);
 	trace_end(&span);

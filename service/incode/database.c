@@ -45,6 +45,7 @@ int __wrap_sqlite3_step(sqlite3_stmt *statement)
 		return __real_sqlite3_step(statement);
 	trace_begin(&span, TRACE_CLIENT, "");
 	code = __real_sqlite3_step(statement);
+	trace_stop(&span);
 	add_statement(&span, sql);
 	span.failed = code != SQLITE_ROW && code != SQLITE_DONE;
 	if (span.failed)

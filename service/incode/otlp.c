@@ -73,7 +73,7 @@ static void put_hex(char *to, const uint8_t *bytes, size_t len)
 	*to = '\0';
 }
 
-static size_t encode(const struct trace_span *span, uint64_t end_ns, char text[static SPAN_LEN_MAX])
+static size_t encode(const struct trace_span *span, char text[static SPAN_LEN_MAX])
 {
 	char trace_id[33], id[17], parent[17] = "", name[2 * TRACE_NAME_MAX];
 	int len;
@@ -89,15 +89,15 @@ static size_t encode(const struct trace_span *span, uint64_t end_ns, char text[s
 		"\"startTimeUnixNano\":\"%" PRIu64 "\",\"endTimeUnixNano\":\"%" PRIu64
 		"\",\"attributes\":[%.*s],"
 		"\"droppedAttributesCount\":%u,\"status\":{\"code\":%d}}\n",
-		trace_id, id, parent, name, (int)span->kind, span->start_ns, end_ns,
+		trace_id, id, parent, name, (int)span->kind, span->start_ns, span->end_ns,
 		(int)span->attributes_len, span->attributes, span->dropped, span->failed ? 2 : 0);
 	return len < SPAN_LEN_MAX ? (size_t)len : 0;
 }
 
-void otlp_add(const struct trace_span *span, uint64_t end_ns)
+void otlp_add(const struct trace_span *span)
 {
 	char text[SPAN_LEN_MAX];
-	size_t len = encode(span, end_ns, text);
+	size_t len = encode(span, text);
 
 	pthread_mutex_lock(&lock);
 	if (len && filling.len + len <= BUFFER_LEN) {

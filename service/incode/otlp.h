@@ -10,7 +10,7 @@
 void otlp_start(void);
 
 /* Copies the ended span for the thread to write; when there is no room it is lost and counted. Any thread. */
-void otlp_add(const struct trace_span *span, uint64_t end_ns);
+void otlp_add(const struct trace_span *span);
 
 /* s as the inside of a JSON string, at most size bytes, terminated. Returns the length, or 0 if it has no
  * room. */

@@ -173,6 +173,7 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **st
 	(void)cls;
 	if (!request)
 		return;
+	trace_stop(&request->span);
 	if (how != MHD_REQUEST_TERMINATED_COMPLETED_OK) {
 		trace_text(&request->span, "error.type", "connection");
 		request->span.failed = true;

@@ -19,6 +19,7 @@ static void begin(struct step *step, const char *name, const struct order *order
 	trace_text(&step->span, "code.function.name", name);
 	trace_integer(&step->span, "user.id", order->user_id);
 	trace_integer(&step->span, "order.items_count", order->items_count);
+	trace_restart(&step->span);
 }
 
 static void text_if_any(struct trace_span *span, const char *key, const char *value)
@@ -32,6 +33,7 @@ static int end(struct step *step, const struct order *order, int err)
 
 	if (!step->traced)
 		return err;
+	trace_stop(span);
 	text_if_any(span, "order.id", order->order_id);
 	text_if_any(span, "reservation.id", order->reservation_id);
 	if (order->total_amount > 0)

@@ -82,18 +82,28 @@ void trace_begin(struct trace_span *span, enum trace_kind kind, const char *name
 	}
 	span->outer = outer;
 	current = span;
+	trace_restart(span);
+}
+
+void trace_restart(struct trace_span *span)
+{
 	span->start_ns = now_ns(CLOCK_REALTIME);
 	span->start_mono_ns = now_ns(CLOCK_MONOTONIC);
 }
 
+void trace_stop(struct trace_span *span)
+{
+	if (!span->end_ns)
+		span->end_ns = span->start_ns + now_ns(CLOCK_MONOTONIC) - span->start_mono_ns;
+}
+
 void trace_end(struct trace_span *span)
 {
-	uint64_t took_ns = now_ns(CLOCK_MONOTONIC) - span->start_mono_ns;
-
+	trace_stop(span);
 	if (current == span)
 		current = span->outer;
 	if (span->sampled)
-		otlp_add(span, span->start_ns + took_ns);
+		otlp_add(span);
 }
 
 static int hex_value(char c)

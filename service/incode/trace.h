@@ -26,6 +26,7 @@ struct trace_span {
 	enum trace_kind kind;
 	uint64_t start_ns;      /* CLOCK_REALTIME */
 	uint64_t start_mono_ns; /* CLOCK_MONOTONIC: what durations are measured with */
+	uint64_t end_ns;        /* 0: not yet */
 	char name[TRACE_NAME_MAX];
 	char attributes[TRACE_ATTRIBUTES_MAX]; /* JSON: {"key":...},... */
 	size_t attributes_len;
@@ -43,6 +44,12 @@ void trace_set_current(struct trace_span *span);
 
 /* Starts a span below the thread's current one, or a trace; it becomes the current one. */
 void trace_begin(struct trace_span *span, enum trace_kind kind, const char *name);
+
+/* What was done for the span until now is not part of it. */
+void trace_restart(struct trace_span *span);
+
+/* Its time is over; attributes may follow before trace_end(), which does this when nobody has. */
+void trace_stop(struct trace_span *span);
 
 /* Ends it: it is handed to the writer, and the one before it is current again if it was current. */
 void trace_end(struct trace_span *span);

@@ -41,14 +41,16 @@ class Listening(Program):
 class Shop:
     """Four backends, and what calls them; all ended by stop()."""
 
-    def __init__(self, folder, latency_ms=0):
+    def __init__(self, folder, undisturbed=False):
+        """undisturbed: at real-time priority, so that what else the machine does cannot come between two clocks."""
         self.folder, self.programs = folder, []
+        self.before = ["chrt", "--fifo", "1"] if undisturbed else []
         self.backends = {role: self.start(role, [
-            f"{BUILD}/backend", "--role", role, "--port", "0", "--data", f"{ROOT}/service/data/{role}.json",
-            "--latency-ms", str(latency_ms)]) for role in ROLES}
+            f"{BUILD}/backend", "--role", role, "--port", "0", "--data", f"{ROOT}/service/data/{role}.json"])
+            for role in ROLES}
 
     def start(self, name, argv, **kw):
-        program = Listening(self.folder, name, argv, **kw)
+        program = Listening(self.folder, name, [*self.before, *argv], **kw)
         self.programs.append(program)
         return program
 

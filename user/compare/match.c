@@ -45,6 +45,7 @@ static const unsigned int rounds[] = {
 struct candidate {
 	uint64_t key; /* of what must be the same */
 	struct record *record;
+	uint64_t start_ns, end_ns; /* by our clock */
 	uint32_t index;
 	bool theirs;
 	bool taken;
@@ -59,6 +60,7 @@ struct pair {
 
 struct round {
 	unsigned int same;
+	int64_t late_ns[KINDS]; /* by which their spans usually begin after ours */
 	struct candidate *candidates;
 	struct pair *heap;
 	uint32_t heap_len;
@@ -118,15 +120,17 @@ static bool key_of(const struct record *s, unsigned int same, uint64_t *ret_key)
 	return true;
 }
 
-static bool overlap(const struct record *a, const struct record *b)
+static bool overlap(const struct candidate *a, const struct candidate *b)
 {
 	return a->start_ns <= b->end_ns + TOLERANCE_NS && b->start_ns <= a->end_ns + TOLERANCE_NS;
 }
 
 /* Whether what was hashed is the same indeed. */
-static bool fits(const struct record *a, const struct record *b, unsigned int same)
+static bool fits(const struct candidate *x, const struct candidate *y, unsigned int same)
 {
-	if (a->kind != b->kind || !overlap(a, b))
+	const struct record *a = x->record, *b = y->record;
+
+	if (a->kind != b->kind || !overlap(x, y))
 		return false;
 	if (same & (SAME_SPAN | SAME_TRACE) && memcmp(a->trace_id, b->trace_id, sizeof(a->trace_id)) != 0)
 		return false;
@@ -145,8 +149,8 @@ static int in_order(const void *a, const void *b)
 
 	if (x->key != y->key)
 		return x->key < y->key ? -1 : 1;
-	if (x->record->start_ns != y->record->start_ns)
-		return x->record->start_ns < y->record->start_ns ? -1 : 1;
+	if (x->start_ns != y->start_ns)
+		return x->start_ns < y->start_ns ? -1 : 1;
 	if (x->theirs != y->theirs)
 		return x->theirs ? 1 : -1;
 	return x->index < y->index ? -1 : x->index > y->index;
@@ -195,8 +199,8 @@ static void consider(struct round *r, uint32_t left, uint32_t right)
 		return;
 	a = &r->candidates[left];
 	b = &r->candidates[right];
-	if (a->key == b->key && a->theirs != b->theirs && fits(a->record, b->record, r->same))
-		heap_add(r, (struct pair){ b->record->start_ns - a->record->start_ns, left, right });
+	if (a->key == b->key && a->theirs != b->theirs && fits(a, b, r->same))
+		heap_add(r, (struct pair){ b->start_ns - a->start_ns, left, right });
 }
 
 static void unlink_candidate(struct round *r, uint32_t at)
@@ -233,12 +237,63 @@ static void pair_nearest(struct round *r, uint32_t len)
 static uint32_t collect(struct round *r, struct recording *all, bool theirs, uint32_t len)
 {
 	for (uint32_t i = 0; i < all->len; i++) {
-		struct candidate c = { .record = &all->records[i], .index = i, .theirs = theirs };
+		struct record *s = &all->records[i];
+		uint64_t late_ns = theirs ? (uint64_t)r->late_ns[s->kind] : 0;
+		struct candidate c = { .record = s,
+				       .start_ns = s->start_ns - late_ns,
+				       .end_ns = s->end_ns - late_ns,
+				       .index = i,
+				       .theirs = theirs };
 
-		if (c.record->match == RECORD_NONE && key_of(c.record, r->same, &c.key))
+		if (s->match == RECORD_NONE && key_of(s, r->same, &c.key))
 			r->candidates[len++] = c;
 	}
 	return len;
+}
+
+static void run_rounds(struct round *r, struct recording *ours, struct recording *theirs)
+{
+	for (size_t i = 0; i < sizeof(rounds) / sizeof(rounds[0]); i++) {
+		uint32_t len;
+
+		r->same = rounds[i];
+		len = collect(r, theirs, true, collect(r, ours, false, 0));
+		qsort(r->candidates, len, sizeof(*r->candidates), in_order);
+		for (uint32_t at = 0; at < len; at++) {
+			r->candidates[at].before = at ? at - 1 : RECORD_NONE;
+			r->candidates[at].after = at + 1 < len ? at + 1 : RECORD_NONE;
+		}
+		pair_nearest(r, len);
+	}
+}
+
+static int by_value(const void *a, const void *b)
+{
+	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* The median; there is room for a value of each of ours. */
+static int64_t lateness(const struct recording *ours, const struct recording *theirs, enum record_kind kind,
+			int64_t *room)
+{
+	size_t len = 0;
+
+	for (uint32_t i = 0; i < ours->len; i++) {
+		const struct record *s = &ours->records[i];
+
+		if (s->kind == kind && s->match != RECORD_NONE)
+			room[len++] = (int64_t)(theirs->records[s->match].start_ns - s->start_ns);
+	}
+	qsort(room, len, sizeof(*room), by_value);
+	return len ? room[len / 2] : 0;
+}
+
+static void unmatch(struct recording *all)
+{
+	for (uint32_t i = 0; i < all->len; i++)
+		all->records[i].match = RECORD_NONE;
 }
 
 int match(struct recording *ours, struct recording *theirs)
@@ -246,20 +301,19 @@ int match(struct recording *ours, struct recording *theirs)
 	size_t most = (size_t)ours->len + theirs->len;
 	struct round r = { .candidates = calloc(most, sizeof(*r.candidates)),
 			   .heap = calloc(2 * most, sizeof(*r.heap)) };
-	int err = r.candidates && r.heap ? 0 : -ENOMEM;
+	int64_t *room = calloc(ours->len, sizeof(*room));
+	int err = r.candidates && r.heap && room ? 0 : -ENOMEM;
 
-	for (size_t i = 0; !err && i < sizeof(rounds) / sizeof(rounds[0]); i++) {
-		uint32_t len;
-
-		r.same = rounds[i];
-		len = collect(&r, theirs, true, collect(&r, ours, false, 0));
-		qsort(r.candidates, len, sizeof(*r.candidates), in_order);
-		for (uint32_t at = 0; at < len; at++) {
-			r.candidates[at].before = at ? at - 1 : RECORD_NONE;
-			r.candidates[at].after = at + 1 < len ? at + 1 : RECORD_NONE;
-		}
-		pair_nearest(&r, len);
+	if (!err) {
+		/* Clocks differ, and so does what counts as the start; the second time that is known. */
+		run_rounds(&r, ours, theirs);
+		for (int kind = 0; kind < KINDS; kind++)
+			r.late_ns[kind] = lateness(ours, theirs, (enum record_kind)kind, room);
+		unmatch(ours);
+		unmatch(theirs);
+		run_rounds(&r, ours, theirs);
 	}
+	free(room);
 	free(r.candidates);
 	free(r.heap);
 	return err;

@@ -498,6 +498,17 @@ static void drop_duplicates(struct recording *all)
 	all->len = kept;
 }
 
+/* What the clock of whoever recorded it can tell apart. */
+static uint32_t clock_of(const struct recording *all)
+{
+	uint32_t step = 1000000;
+
+	for (uint32_t i = 0; i < all->len; i++)
+		while (step > 1 && all->records[i].start_ns % step)
+			step /= 1000;
+	return step;
+}
+
 static int by_pointed_ids(const void *a, const void *b)
 {
 	return compare_ids(*(struct record *const *)a, *(struct record *const *)b);
@@ -546,6 +557,7 @@ int recording_read(const char *path, const char *const *exclude, size_t exclude_
 	if (!err) {
 		drop_duplicates(all);
 		qsort(all->records, all->len, sizeof(all->records[0]), by_start);
+		all->clock_ns = clock_of(all);
 		err = find_parents(all);
 	}
 	if (err)

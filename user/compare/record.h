@@ -59,6 +59,7 @@ struct recording {
 	uint64_t excluded;   /* spans that were not asked for */
 	uint64_t beyond;     /* spans beyond RECORDS_MAX */
 	uint64_t cut; /* attributes beyond ATTRIBUTES_MAX, names beyond NAMES_MAX, values beyond TEXT_MAX */
+	uint32_t clock_ns;  /* which all starts are multiples of: 1, 1000, 1000000 */
 	struct block *text; /* what the records point to */
 };
 

@@ -15,5 +15,8 @@ int report_json(const struct judgement *judgement, FILE *out);
 /* A page by itself: it needs no other file and no network. */
 void report_html(const struct judgement *judgement, FILE *out);
 
+/* What all starts of a recording are whole numbers of, when it is not nanoseconds. */
+const char *clock_unit(const struct recording *recording);
+
 /* What lies behind what only one side has, NULL: nothing that can be said in general. */
 const char *report_reason(const char *attribute);

@@ -54,6 +54,8 @@ static void side(const char *name, const struct recording *r, FILE *out)
 		fprintf(out, ", %" PRIu64 " more than once", r->duplicates);
 	if (r->excluded)
 		fprintf(out, ", %" PRIu64 " left out", r->excluded);
+	if (r->clock_ns > 1)
+		fprintf(out, "; it starts spans at whole %s", clock_unit(r));
 	fputs("</li>\n", out);
 }
 

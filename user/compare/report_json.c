@@ -21,6 +21,7 @@ static void add_side(cJSON *root, const char *name, const struct recording *r)
 	add_count(o, "excluded", r->excluded);
 	add_count(o, "beyond_limit", r->beyond);
 	add_count(o, "attributes_cut", r->cut);
+	add_count(o, "clock_ns", r->clock_ns);
 }
 
 static void add_spread(cJSON *tally, const char *name, const struct spread *s)

@@ -26,6 +26,11 @@ const char *report_reason(const char *attribute)
 	return strncmp(attribute, "baggage.", 8) == 0 ? "what the caller's baggage says" : NULL;
 }
 
+const char *clock_unit(const struct recording *r)
+{
+	return r->clock_ns == 1000 ? "microseconds" : "milliseconds";
+}
+
 static void side(const char *name, const struct recording *r, FILE *out)
 {
 	const struct {
@@ -43,6 +48,8 @@ static void side(const char *name, const struct recording *r, FILE *out)
 	for (size_t i = 0; i < sizeof(notes) / sizeof(notes[0]); i++)
 		if (notes[i].count)
 			fprintf(out, ", %" PRIu64 " %s", notes[i].count, notes[i].what);
+	if (r->clock_ns > 1)
+		fprintf(out, "; it starts spans at whole %s", clock_unit(r));
 	fputc('\n', out);
 }
 
