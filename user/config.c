@@ -168,6 +168,18 @@ static int set_query_text(struct config *c, const char *value)
 	return c->query_text_raw || strcmp(value, "sanitized") == 0 ? 0 : -EINVAL;
 }
 
+static int set_record(struct config *c, const char *value)
+{
+	c->record_path = value;
+	return value[0] ? 0 : -EINVAL;
+}
+
+static int set_replay(struct config *c, const char *value)
+{
+	c->replay_path = value;
+	return value[0] ? 0 : -EINVAL;
+}
+
 static int set_stats(struct config *c, const char *value)
 {
 	(void)value;
@@ -243,6 +255,10 @@ static const struct option_row rows[] = {
 	  "prepared statements that are remembered (default: 8192)" },
 	{ "query-text", 0, "sanitized|raw", COMMAND_ATTACH | COMMAND_AGENT, set_query_text,
 	  "literals of database statements: replaced by ?, or kept (default: sanitized)" },
+	{ "record", 0, "FILE", COMMAND_ATTACH | COMMAND_AGENT, set_record,
+	  "write all that comes from the kernel to FILE, requests' heads included" },
+	{ "replay", 0, "FILE", COMMAND_ATTACH | COMMAND_AGENT, set_replay,
+	  "trace nothing; show what was recorded in FILE, the same spans again; needs no root" },
 	{ "stats", 0, NULL, COMMAND_ATTACH | COMMAND_AGENT, set_stats,
 	  "at the end, print what was seen and what was lost, by reason" },
 	{ "html", 0, "FILE", COMMAND_COMPARE, set_html,
@@ -303,7 +319,7 @@ static int check(enum command command, const struct config *c)
 {
 	if (command & (COMMAND_CHECK | COMMAND_COMPARE))
 		return 0;
-	if (!c->pids_len && !c->exes_len && !c->ports_len && !c->command) {
+	if (!c->replay_path && !c->pids_len && !c->exes_len && !c->ports_len && !c->command) {
 		log_error("say what to trace: -p PID, --exe GLOB, --port N, or -- COMMAND; see --help");
 		return -EINVAL;
 	}

@@ -37,6 +37,8 @@ struct config {
 	uint32_t spans_max;
 	uint32_t statements_max; /* prepared statements that are remembered */
 	bool query_text_raw;     /* database statements keep their literals */
+	const char *record_path; /* what comes from the kernel is written there; NULL: nowhere */
+	const char *replay_path; /* ... and read from there instead; NULL: nothing */
 	bool stats;
 
 	const char *files[2];                       /* compare: ours, theirs */

@@ -170,6 +170,13 @@ void export_wake(void)
 			wake(&lanes[i]);
 }
 
+void export_drain(void)
+{
+	for (size_t i = 0; i < LANES_LEN; i++)
+		while (lanes[i].running && !queue_is_empty(&lanes[i].queue) && !export_broken())
+			poll(NULL, 0, 1);
+}
+
 void export_stop(void)
 {
 	for (size_t i = 0; i < LANES_LEN; i++) {

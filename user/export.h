@@ -13,6 +13,10 @@ void export_span(struct span *span);
 /* Wakes the exporters that have something new. */
 void export_wake(void);
 
+/* Waits until the exporters have taken all that is queued: for a spine that must not lose what it is too fast
+ * for. */
+void export_drain(void);
+
 /* Has the reader of an exporter's output gone away for good? */
 bool export_broken(void);
 

@@ -11,11 +11,14 @@
 #include "stats.h"
 #include "target.h"
 
-#define BATCH 16384 /* events after which the loop gets to export and to its timers */
+/* Events, and their bytes, after which the loop gets to export and to its timers. */
+#define BATCH       16384
+#define BATCH_BYTES (1 << 20)
 
 static struct ring_buffer *ring;
 static int wait_fd = -1;
 static size_t batch, batch_bytes;
+static void (*tapped)(const void *record, size_t size);
 
 static bool data_fits(const struct event_data *e, size_t size)
 {
@@ -51,8 +54,15 @@ static int sample(void *ctx, void *record, size_t size)
 {
 	(void)ctx;
 	batch_bytes += size;
+	if (tapped)
+		tapped(record, size);
 	ring_dispatch(record, size);
-	return ++batch < BATCH ? 0 : -ECANCELED;
+	return ++batch < BATCH && batch_bytes < BATCH_BYTES ? 0 : -ECANCELED;
+}
+
+void ring_tap(void (*tap)(const void *record, size_t size))
+{
+	tapped = tap;
 }
 
 int ring_open(int map_fd)

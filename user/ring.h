@@ -15,5 +15,8 @@ void ring_wait(int timeout_ms);
 /* Dispatches what is there, at most some thousand events. Returns how many; 0: the ring is empty. */
 size_t ring_poll(void);
 
+/* Shows every record to tap before it is dispatched; NULL: no more. */
+void ring_tap(void (*tap)(const void *record, size_t size));
+
 /* Checks and dispatches one record. */
 void ring_dispatch(const void *record, size_t size);

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "base/random.h"
+#include "base/wall.h"
 #include "cause.h"
 #include "conn.h"
 #include "exit_code.h"
@@ -18,15 +19,16 @@
 #include "hook.h"
 #include "http.h"
 #include "link.h"
-#include "metric.h"
+#include "replay.h"
 #include "ring.h"
+#include "round.h"
 #include "settle.h"
 #include "stats.h"
 #include "summary.h"
+#include "tape.h"
 #include "target.h"
 
 #define BUSY_WAIT_MS 30 /* longer than the kernel's WAKE_IDLE_NS: what comes after it wakes us */
-#define TICK_NS      50000000ULL
 #define IDLE_WAIT_MS 1000
 #define SECOND_NS    1000000000ULL
 
@@ -95,6 +97,8 @@ static int add_target(uint32_t pid)
 	if (!err)
 		err = hook_add(pid);
 	if (!err)
+		tape_add(TAPE_TARGET, &pid, sizeof(pid));
+	if (!err)
 		err = target_children(pid, add_target);
 	if (err == -ESRCH)
 		log_error("there is no process %u", pid);
@@ -116,14 +120,47 @@ static int add_targets(const struct config *config, pid_t command)
 	return err < 0 ? err : 0;
 }
 
-static int init(const struct config *config)
+static void record_event(const void *record, size_t size)
 {
+	tape_add(TAPE_EVENT, record, size);
+}
+
+static void record_names(const struct process *p)
+{
+	struct tape_names n = { .pid = p->pid, .ignored = p->ignored };
+
+	memcpy(n.command, p->command, sizeof(n.command));
+	memcpy(n.service, p->service, sizeof(n.service));
+	tape_add(TAPE_NAMES, &n, sizeof(n));
+}
+
+/* Everything that the spine is given from now on is written down too. */
+static int record(const struct config *config)
+{
+	struct wall wall;
 	int err;
 
-	if ((err = random_init()) || (err = work_init(config->spans_max)) ||
-	    (err = links_init(config->spans_max)) || (err = targets_init(config, hook_remove)) ||
-	    (err = conns_init(config)) || (err = metrics_init(config)) ||
-	    (attached && (err = summary_init())))
+	wall_sample(&wall);
+	wall_fix(wall.offset_ns);
+	err = tape_create(config->record_path, wall.offset_ns, random_state());
+	if (err) {
+		log_error("cannot record to %s: %s", config->record_path, strerror(-err));
+		return err;
+	}
+	ring_tap(record_event);
+	targets_resolve_tap(record_names);
+	return 0;
+}
+
+static int init(const struct config *config)
+{
+	int err = random_init();
+
+	if (!err && config->record_path && (err = record(config)))
+		return err;
+	if (!err)
+		err = rounds_init(config, attached, hook_remove);
+	if (err)
 		log_error("cannot reserve memory: %s", strerror(-err));
 	return err;
 }
@@ -132,43 +169,30 @@ static void fini(void)
 {
 	hook_close();
 	ring_close();
-	conns_fini();
-	targets_fini();
-	links_fini();
-	work_fini();
-	metrics_free();
+	rounds_fini();
+	tape_close();
 }
 
-static void finished(struct span *span)
+static void record_time(enum tape_kind kind, uint64_t now)
 {
-	/* It ran before it was known that it matches nothing that was asked for. */
-	if (span->process && span->process->ignored)
-		return;
-	metrics_add(span);
-	if (attached)
-		summary_add(span);
-	export_span(span);
+	int err;
+
+	tape_add(kind, &now, sizeof(now));
+	if ((err = tape_flush()))
+		log_error("recording ends: %s; tracing goes on", strerror(-err));
 }
 
-/* One round after the ring was read: names, timers, then everything that is finished goes out. */
 static bool after_poll(uint64_t now)
 {
-	static uint64_t last_tick_ns, last_second_ns;
-	static bool waits;
+	static uint64_t last_second_ns;
+	bool waits = round_run(now);
 
-	targets_resolve();
+	record_time(TAPE_ROUND, now);
 	conns_take_whole(hook_capture_whole);
-	if (now - last_tick_ns >= TICK_NS || now == UINT64_MAX) {
-		last_tick_ns = now;
-		waits = conns_tick(now);
-	}
-	waits |= links_tick(now);
 	if (now - last_second_ns >= SECOND_NS) {
 		last_second_ns = now;
 		hook_read_drops();
 	}
-	settle_flush(finished);
-	export_wake();
 	return waits;
 }
 
@@ -196,15 +220,15 @@ static void loop(const struct config *config, pid_t command, int *ret_status)
 
 static void drain(void)
 {
+	uint64_t now;
+
 	hook_detach();
 	while (ring_poll() > 0)
 		after_poll(now_ns());
-	conns_end(now_ns());
-	links_tick(UINT64_MAX);
-	targets_resolve();
+	now = now_ns();
+	rounds_end(now);
+	record_time(TAPE_END, now);
 	hook_read_drops();
-	settle_flush(finished);
-	export_wake();
 	export_stop();
 }
 
@@ -213,17 +237,6 @@ static void say_attached(const struct config *config, uint64_t start_ns)
 	log_info("attached to %u process%s in %.0f ms%s", targets_alive(), targets_alive() == 1 ? "" : "es",
 		 (double)(now_ns() - start_ns) / 1e6,
 		 config->exes_len || config->ports_len ? "; new ones will be followed" : "");
-}
-
-static void report(const struct config *config, uint64_t elapsed_ns)
-{
-	if (!attached || config->output == OUTPUT_NONE || export_broken())
-		return;
-	if (config->output == OUTPUT_JSON)
-		summary_write_json(stdout, elapsed_ns);
-	else
-		summary_write(stdout, elapsed_ns, config->color);
-	fflush(stdout);
 }
 
 /* Everything that was seen and everything that was lost. */
@@ -265,6 +278,8 @@ int run(const struct config *config, bool attach)
 
 	attached = attach;
 	catch_signals();
+	if (config->replay_path)
+		return replay(config, attach);
 	if (init(config))
 		return EXIT_FAILED;
 	if (config->listen && http_start(config))
@@ -289,7 +304,7 @@ int run(const struct config *config, bool attach)
 	}
 	ring_poll();
 	targets_verify();
-	targets_resolve();
+	after_poll(now_ns());
 	say_attached(config, start_ns);
 	http_set_ready(true);
 	start_ns = now_ns();
@@ -300,7 +315,8 @@ int run(const struct config *config, bool attach)
 	loop(config, command, &status);
 	http_set_ready(false);
 	drain();
-	report(config, now_ns() - start_ns);
+	if (attached)
+		summary_report(config, now_ns() - start_ns);
 	report_losses();
 	if (config->stats)
 		report_stats();

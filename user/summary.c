@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/table.h"
 #include "base/terminal.h"
+#include "export.h"
 #include "target.h"
 
 #define ROWS_MAX 512
@@ -227,4 +228,15 @@ void summary_write_json(FILE *out, uint64_t elapsed_ns)
 {
 	write_rows_json(out, SPAN_SERVER, elapsed_ns);
 	write_rows_json(out, SPAN_CLIENT, elapsed_ns);
+}
+
+void summary_report(const struct config *config, uint64_t elapsed_ns)
+{
+	if (config->output == OUTPUT_NONE || export_broken())
+		return;
+	if (config->output == OUTPUT_JSON)
+		summary_write_json(stdout, elapsed_ns);
+	else
+		summary_write(stdout, elapsed_ns, config->color);
+	fflush(stdout);
 }

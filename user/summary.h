@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "config.h"
 #include "span.h"
 
 /* Returns 0 or -ENOMEM. */
@@ -11,6 +12,9 @@ int summary_init(void);
 
 /* Counts a finished span. O(1), no allocation; the spine only. */
 void summary_add(const struct span *span);
+
+/* Writes it to standard output as the configuration asks for it, if anybody reads there. */
+void summary_report(const struct config *config, uint64_t elapsed_ns);
 
 void summary_write(FILE *out, uint64_t elapsed_ns, bool color);
 void summary_write_json(FILE *out, uint64_t elapsed_ns);

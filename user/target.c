@@ -19,6 +19,7 @@
 #include "stats.h"
 
 #define PROCESSES_MAX 16384
+#define IGNORED_NS    2000000000ULL /* how long rejected processes stay known, at least */
 
 static const struct config *config;
 static target_reject_fn reject;
@@ -233,7 +234,8 @@ static void read_service(struct process *p, const char *exe)
 		snprintf(p->service, sizeof(p->service), "%.63s", base ? base + 1 : exe);
 }
 
-static void resolve(struct process *p)
+/* Sets command and service as far as they can be found out. Returns whether the process matches nothing. */
+static bool names_of_proc(struct process *p)
 {
 	char exe[PATH_MAX] = "", comm[32];
 	ssize_t n;
@@ -250,8 +252,26 @@ static void resolve(struct process *p)
 	}
 	if (!p->service[0])
 		snprintf(p->service, sizeof(p->service), "%s", p->command[0] ? p->command : "unknown");
-	if (p->undecided && !p->exited && !matches(exe[0] ? exe : p->path)) {
-		p->ignored = true;
+	return p->undecided && !p->exited && !matches(exe[0] ? exe : p->path);
+}
+
+static bool (*names_of)(struct process *p) = names_of_proc;
+static void (*tapped)(const struct process *p);
+
+void targets_resolve_from(bool (*names)(struct process *p))
+{
+	names_of = names;
+}
+
+void targets_resolve_tap(void (*tap)(const struct process *p))
+{
+	tapped = tap;
+}
+
+static void resolve(struct process *p)
+{
+	p->ignored = names_of(p);
+	if (p->ignored) {
 		reject(p->pid);
 		process_ref(p);
 		p->unresolved = ignored[0];
@@ -259,21 +279,21 @@ static void resolve(struct process *p)
 	}
 	p->undecided = false;
 	p->resolved = true;
+	if (tapped)
+		tapped(p);
 }
 
 /*
  * Events of a rejected process may still wait in the ring: it stays known, as ignored, for one to two
  * periods.
  */
-static void forget_ignored(void)
+static void forget_ignored(uint64_t now_ns)
 {
-	static time_t last_s;
-	struct timespec now;
+	static uint64_t last_ns;
 
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	if (now.tv_sec < last_s + 2)
+	if (now_ns < last_ns + IGNORED_NS)
 		return;
-	last_s = now.tv_sec;
+	last_ns = now_ns;
 	while (ignored[1]) {
 		struct process *p = ignored[1];
 
@@ -286,9 +306,9 @@ static void forget_ignored(void)
 	ignored[0] = NULL;
 }
 
-void targets_resolve(void)
+void targets_resolve(uint64_t now_ns)
 {
-	forget_ignored();
+	forget_ignored(now_ns);
 	while (unresolved) {
 		struct process *p = unresolved;
 

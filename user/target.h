@@ -60,7 +60,13 @@ struct process *target_find(uint32_t pid);
 void target_event(const struct event_process *e);
 
 /* Reads the names of the processes that are new. Not for the hot path: it opens files in /proc. */
-void targets_resolve(void);
+void targets_resolve(uint64_t now_ns);
+
+/* Takes the names from here instead: sets command and service, and returns whether the process is ignored. */
+void targets_resolve_from(bool (*names)(struct process *p));
+
+/* Shows every process to tap when its names are known. */
+void targets_resolve_tap(void (*tap)(const struct process *p));
 
 /* Targets that have not exited. */
 uint32_t targets_alive(void);

@@ -360,11 +360,11 @@ static void finish(void)
 	lost = 0;
 	conns_end(now_ns);
 	links_tick(UINT64_MAX);
-	targets_resolve();
+	targets_resolve(0);
 	settle_flush(sink);
 	for (uint32_t tid = 0; tid < THREADS; tid += 4)
 		process(PROCESS_EXITED, tid, 0);
-	targets_resolve();
+	targets_resolve(0);
 	HOLD(stat_get(STAT_connections) == 0);
 	HOLD(targets_alive() == 0);
 	for (size_t i = 0; i < SPANS_MAX; i++)

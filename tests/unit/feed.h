@@ -101,7 +101,7 @@ static inline void feed_collect(struct span *span)
 /* What is finished and settled at this time. */
 static inline void feed_flush(void)
 {
-	targets_resolve();
+	targets_resolve(feed_ns);
 	links_tick(feed_ns);
 	settle_flush(feed_collect);
 }
@@ -111,7 +111,7 @@ static inline void feed_end(void)
 {
 	conns_end(feed_ns);
 	links_tick(UINT64_MAX);
-	targets_resolve();
+	targets_resolve(feed_ns);
 	settle_flush(feed_collect);
 }
 

@@ -86,7 +86,7 @@ static void chain_start(struct chain *c)
 	feed_process(PROCESS_FORKED, PID_CLIENT, 1, "/usr/bin/client");
 	feed_process(PROCESS_FORKED, PID_SERVER, 1, "/usr/bin/server");
 	feed_process(PROCESS_FORKED, PID_BACKEND, 1, "/usr/bin/backend");
-	targets_resolve();
+	targets_resolve(feed_ns);
 	c->server = server_end(1);
 	c->client = other_end(&c->server, 2, PID_CLIENT);
 	c->backend = server_end(3);

@@ -65,7 +65,7 @@ static void forks_and_exits(void **state)
 	assert_string_equal(child->command, "worker");
 	tell(PROCESS_FORKED, PID_NONE + 1, PID_NONE, "", "again");
 	assert_ptr_equal(target_find(PID_NONE + 1), child);
-	targets_resolve();
+	targets_resolve(0);
 	assert_string_equal(child->service, "nginx"); /* /proc does not have it */
 	assert_int_equal(targets_alive(), 2);
 
@@ -95,7 +95,7 @@ static void exec_of_a_target(void **state)
 	tell(PROCESS_EXECED, PID_NONE, 0, "/opt/shop/order-service", "order-service");
 	new = target_find(PID_NONE);
 	assert_ptr_not_equal(old, new);
-	targets_resolve();
+	targets_resolve(0);
 	assert_string_equal(old->service, "sh");
 	assert_string_equal(new->service, "order-service");
 	assert_int_equal(rejected_len, 0); /* whoever is traced stays traced */
@@ -111,14 +111,14 @@ static void exec_of_others(void **state)
 	tell(PROCESS_EXECED, PID_NONE, 0, "/bin/ls", "ls");
 	tell(PROCESS_EXECED, PID_NONE + 1, 0, "/opt/order-service", "order-service");
 	assert_non_null(target_find(PID_NONE));
-	targets_resolve();
+	targets_resolve(0);
 	assert_int_equal(rejected_len, 1);
 	assert_int_equal(rejected[0], PID_NONE);
 	assert_null(target_find(PID_NONE)); /* its events may still come */
 	assert_non_null(target_find(PID_NONE + 1));
 	/* It executes another program, which matches. */
 	tell(PROCESS_EXECED, PID_NONE, 0, "/usr/bin/order-service", "order-service");
-	targets_resolve();
+	targets_resolve(0);
 	assert_non_null(target_find(PID_NONE));
 	assert_int_equal(rejected_len, 1);
 }
@@ -128,7 +128,7 @@ static void selected_by_port(void **state)
 	(void)state;
 	tell(PROCESS_SELECTED, PID_NONE, 0, "", "");
 	assert_int_equal(targets_alive(), 1);
-	targets_resolve();
+	targets_resolve(0);
 	assert_string_equal(target_find(PID_NONE)->service, "unknown");
 }
 
@@ -146,7 +146,7 @@ static void process_limit(void **state)
 	assert_int_equal(targets_alive(), MAX);
 	tell(PROCESS_FORKED, pid, 1, "/bin/a", "a");
 	tell(PROCESS_EXITED, PID_NONE, 0, "", "");
-	targets_resolve();
+	targets_resolve(0);
 	assert_non_null(target_find(pid));
 }
 
@@ -158,7 +158,7 @@ static void churn(void **state)
 		tell(PROCESS_FORKED, PID_NONE + i, 1, "/bin/a", "a");
 		tell(PROCESS_EXITED, PID_NONE + i, 0, "", "");
 		if (i % 1000 == 0)
-			targets_resolve();
+			targets_resolve(0);
 	}
 	assert_int_equal(targets_alive(), 0);
 }
@@ -218,7 +218,7 @@ static void names_from_proc(void **state)
 	(void)state;
 	assert_int_equal(target_add((uint32_t)named.pid), 0);
 	assert_int_equal(target_add((uint32_t)plain.pid), 0);
-	targets_resolve();
+	targets_resolve(0);
 	assert_string_equal(target_find((uint32_t)named.pid)->service, "shop-orders");
 	assert_string_equal(target_find((uint32_t)named.pid)->command, "cat");
 	assert_string_equal(target_find((uint32_t)plain.pid)->service, "cat");
@@ -344,7 +344,7 @@ static void scan(void **state)
 	assert_int_equal(targets_scan(add), 1);
 	/* /proc decides, whatever the caller of execve() wrote. */
 	tell(PROCESS_EXECED, (uint32_t)child.pid, 0, "order-service", "cat");
-	targets_resolve();
+	targets_resolve(0);
 	assert_int_equal(rejected_len, 0);
 	assert_string_equal(target_find((uint32_t)child.pid)->service, "order-service");
 	add_result = -ENOSPC;

@@ -28,3 +28,9 @@ void queue_free(struct queue *q);
 /* False when it is full, or empty. */
 bool queue_put(struct queue *q, void *value);
 bool queue_take(struct queue *q, void **ret_value);
+
+/* Was everything taken that was put? A moment later it may be otherwise. */
+static inline bool queue_is_empty(const struct queue *q)
+{
+	return atomic_load(&q->head) == atomic_load(&q->tail);
+}

@@ -16,6 +16,16 @@ int random_init(void)
 	return 0;
 }
 
+void random_seed(const uint64_t seed[4])
+{
+	memcpy(state, seed, sizeof(state));
+}
+
+const uint64_t *random_state(void)
+{
+	return state;
+}
+
 static uint64_t rotl(uint64_t x, int k)
 {
 	return (x << k) | (x >> (64 - k));

@@ -16,9 +16,16 @@ static uint64_t read_ns(clockid_t clock)
 	return (uint64_t)t.tv_sec * SECOND_NS + (uint64_t)t.tv_nsec;
 }
 
+static uint64_t fixed_ns;
+
+void wall_fix(uint64_t offset_ns)
+{
+	fixed_ns = offset_ns;
+}
+
 void wall_sample(struct wall *wall)
 {
-	wall->offset_ns = read_ns(CLOCK_REALTIME) - read_ns(CLOCK_MONOTONIC);
+	wall->offset_ns = fixed_ns ? fixed_ns : read_ns(CLOCK_REALTIME) - read_ns(CLOCK_MONOTONIC);
 }
 
 const char *wall_text(struct wall *wall, uint64_t monotonic_ns)

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "round.h"
+
+#include "conn.h"
+#include "export.h"
+#include "link.h"
+#include "metric.h"
+#include "settle.h"
+#include "summary.h"
+#include "work.h"
+
+#define TICK_NS 50000000ULL
+
+static bool summed;
+static uint64_t last_tick_ns;
+static bool conns_wait;
+
+int rounds_init(const struct config *config, bool summary, target_reject_fn reject)
+{
+	int err;
+
+	summed = summary;
+	if ((err = work_init(config->spans_max)) || (err = links_init(config->spans_max)) ||
+	    (err = targets_init(config, reject)) || (err = conns_init(config)) ||
+	    (err = metrics_init(config)))
+		return err;
+	return summary ? summary_init() : 0;
+}
+
+void rounds_fini(void)
+{
+	conns_fini();
+	targets_fini();
+	links_fini();
+	work_fini();
+	metrics_free();
+}
+
+static void finished(struct span *span)
+{
+	/* It ran before it was known that it matches nothing that was asked for. */
+	if (span->process && span->process->ignored)
+		return;
+	metrics_add(span);
+	if (summed)
+		summary_add(span);
+	export_span(span);
+}
+
+bool round_run(uint64_t now_ns)
+{
+	bool waits;
+
+	targets_resolve(now_ns);
+	if (now_ns - last_tick_ns >= TICK_NS) {
+		last_tick_ns = now_ns;
+		conns_wait = conns_tick(now_ns);
+	}
+	waits = links_tick(now_ns) || conns_wait;
+	settle_flush(finished);
+	export_wake();
+	return waits;
+}
+
+void rounds_end(uint64_t now_ns)
+{
+	conns_end(now_ns);
+	links_tick(UINT64_MAX);
+	targets_resolve(now_ns);
+	settle_flush(finished);
+	export_wake();
+}
