@@ -107,8 +107,13 @@ struct sock_common {
 
 struct socket;
 
+struct sk_buff_head {
+	u32 qlen;
+};
+
 struct sock {
 	struct socket *sk_socket;
+	struct sk_buff_head sk_receive_queue;
 	struct sock_common __sk_common;
 	u16 sk_type;
 	u16 sk_protocol;

@@ -72,9 +72,18 @@ static long walk_batch(__u32 i, struct batch_walk *w)
 	return w->mixed;
 }
 
+/* Has the entry's socket something to read? Then it may be on the list because it was reported anew. */
+static __always_inline bool has_unread(struct epitem *entry)
+{
+	struct socket *socket = BPF_CORE_READ(entry, ffd.file, private_data);
+
+	return BPF_CORE_READ(socket, sk, sk_receive_queue.qlen);
+}
+
 /*
  * EVENT_TURN_ON: still in the turn of the entry; EVENT_TURN_OVER: back in the loop since; both: in the turn
- * of its batch, in which a timer or the like follows; 0: cannot be told.
+ * of its batch, in which a timer or the like follows, or of another one that the entry is in again; 0: cannot
+ * be told.
  */
 static __always_inline __u16 turn_flags(__u64 item, const struct sock *sk)
 {
@@ -89,5 +98,5 @@ static __always_inline __u16 turn_flags(__u64 item, const struct sock *sk)
 	w.end = (__u64)BPF_CORE_READ(entry, ep) + bpf_core_field_offset(struct eventpoll, rdllist);
 	w.socket_ops = (__u64)BPF_CORE_READ(sk, sk_socket, file, f_op);
 	bpf_loop(BATCH_MAX, walk_batch, &w, 0);
-	return w.mixed ? EVENT_TURN_ON | EVENT_TURN_OVER : EVENT_TURN_ON;
+	return w.mixed || has_unread(entry) ? EVENT_TURN_ON | EVENT_TURN_OVER : EVENT_TURN_ON;
 }

@@ -8,7 +8,8 @@
 #define DESTS_MAX      8192
 #define THREAD_IDLE_NS (60ULL * 1000000000)
 #define SWEEP          256 /* threads looked at for idleness each tick */
-#define IN_ORDER_MIN   16  /* answers in order after which a thread is taken to put nothing off */
+#define IN_ORDER_MIN   64  /* weight of answers in order after which a thread is taken to put nothing off */
+#define IN_ORDER_SURE  4   /* ... of one when it is known whose turn it is; else 1 */
 
 static struct pool threads;
 static struct table threads_by_id;
@@ -29,12 +30,15 @@ int causes_init(uint32_t max)
 	    (err = table_init(&threads_by_id, THREADS_MAX)) ||
 	    (err = pool_init(&dests, sizeof(struct dest), DESTS_MAX)))
 		return err;
+	if ((err = groups_init()))
+		return err;
 	return table_init(&dests_by_key, DESTS_MAX);
 }
 
 void causes_fini(void)
 {
 	table_free(&dests_by_key);
+	groups_fini();
 	pool_free(&dests);
 	table_free(&threads_by_id);
 	pool_free(&threads);
@@ -52,7 +56,6 @@ struct thread *thread_get(uint32_t tid, uint64_t now_ns)
 			return NULL;
 		}
 		t->tid = tid;
-		t->unclaimed_end = &t->unclaimed;
 	}
 	t->last_ns = now_ns;
 	return t;
@@ -117,13 +120,24 @@ static void set_supposed(struct thread *t, struct work *request)
 	t->supposed = request;
 }
 
-void cause_received(struct conn *c, struct work *request, struct work *supposed, bool many)
+static void set_group(struct thread *t, struct group *group)
+{
+	struct group *old = t->group;
+
+	group_ref(group);
+	t->group = group;
+	group_unref(old);
+}
+
+void cause_received(struct conn *c, struct work *request, struct work *supposed, struct group *group,
+		    bool many)
 {
 	struct thread *t = thread_get(c->tid, c->last_ns);
 
 	if (!t)
 		return;
 	set_supposed(t, supposed);
+	set_group(t, group);
 	/* Without a word from the loop, only a wait tells that it was asked. */
 	if (!c->turn_on && (c->turn_over || c->slept))
 		t->batch = 0;
@@ -144,23 +158,17 @@ void cause_answering(struct thread *t, const struct work *r)
 {
 	if (r->span.tid != t->tid)
 		return;
-	if (t->batch <= 1 || !t->supposed)
+	if (t->batch <= 1)
 		return;
 	/* Else it has received for another request meanwhile, and answers this one only now. */
 	if (t->supposed == r)
+		t->in_order += IN_ORDER_SURE;
+	else if (t->supposed && !t->supposed->finished)
+		t->order = ORDER_NONE;
+	else if (!t->supposed && t->group)
 		t->in_order++;
-	else if (!t->supposed->finished)
-		t->deferring = true;
-}
-
-struct work *cause_supposed(const struct conn *c)
-{
-	struct thread *t = table_get(&threads_by_id, c->tid);
-	struct work *r = t ? t->supposed : NULL;
-
-	return r && !r->finished && !t->many && r->span.pid == c->pid && c->cause_sock == t->current_sock
-		       ? r
-		       : NULL;
+	if (t->order == ORDER_OPEN && t->in_order >= IN_ORDER_MIN)
+		t->order = ORDER_PROVEN;
 }
 
 void cause_opened(struct work *r)
@@ -302,10 +310,11 @@ static enum undecided doubt(struct thread *t, const struct work *r, const struct
 	return UNDECIDED_REASONS;
 }
 
-/* What speaks against it, too, when the thread has an event loop. */
+/* What speaks against it, too, when the thread has an event loop. r: NULL when it is not known. */
 static enum undecided doubt_in_loop(const struct thread *t, const struct work *r, const struct conn *c)
 {
-	bool in_order = t->in_order >= IN_ORDER_MIN && !t->deferring;
+	const struct process *p = c->process;
+	bool proven = t->order == ORDER_PROVEN;
 
 	if (c->turn_on && c->turn_over)
 		return UNDECIDED_batch;
@@ -313,41 +322,74 @@ static enum undecided doubt_in_loop(const struct thread *t, const struct work *r
 		return UNDECIDED_turn_over;
 	if (!c->turn_on && c->slept)
 		return UNDECIDED_slept;
-	if (t->batch > 1 && !in_order && process_of(r)->open > 1)
-		return UNDECIDED_others;
-	if ((t->deferring || (!c->turn_on && !in_order)) && process_of(r)->quiet > (uint32_t)r->quiet)
+	if (t->order == ORDER_NONE && ((t->batch > 1 && p->open > 1) || p->quiet > (uint32_t)(r && r->quiet)))
 		return UNDECIDED_others;
 	/* The connection that this answer freed may carry what somebody else's request had to queue for. */
-	if (t->answering && process_of(r)->open > 1 && may_queue(c->dest, t))
+	if (t->answering && p->open > 1 && may_queue(c->dest, t))
 		return UNDECIDED_queue;
+	if (!proven &&
+	    ((t->batch > 1 && p->open > 1) || (!c->turn_on && p->quiet > (uint32_t)(r && r->quiet))))
+		return UNDECIDED_order;
 	return UNDECIDED_REASONS;
 }
 
-static struct work *decided(enum undecided reason, struct work *r)
+struct work *cause_supposed(const struct conn *c)
 {
-	if (reason == UNDECIDED_REASONS)
-		return r;
-	atomic_fetch_add_explicit(&cause_undecided[reason], 1, memory_order_relaxed);
-	return NULL;
+	struct thread *t = table_get(&threads_by_id, c->tid);
+	struct work *r = t ? t->supposed : NULL;
+
+	if (!r || r->finished || t->many || r->span.pid != c->pid || c->cause_sock != t->current_sock)
+		return NULL;
+	/* What is sent on a connection that was just freed may have waited for it. */
+	return t->answering && process_of(r)->open > 1 && may_queue(c->dest, t) ? NULL : r;
 }
 
-struct work *cause_of(const struct conn *c, enum evidence *ret_evidence, struct work **ret_maybe)
+/* The thread has an event loop, and nothing but that speaks against r; it is not known, or only supposed. */
+static struct verdict in_loop(struct thread *t, struct work *r, const struct conn *c)
+{
+	struct verdict v = { .evidence = EVIDENCE_TURN, .reason = doubt_in_loop(t, r, c) };
+
+	t->in_turn |= c->turn_on;
+	if (r && r != t->current && v.reason == UNDECIDED_REASONS)
+		v.reason = UNDECIDED_order;
+	if (r && v.reason == UNDECIDED_REASONS)
+		v.request = r;
+	else if (r && (v.reason == UNDECIDED_queue || v.reason == UNDECIDED_order))
+		v.maybe = r;
+	else if (!r && v.reason == UNDECIDED_REASONS)
+		v.group = t->group;
+	if (!r)
+		v.reason = UNDECIDED_no_request;
+	return v;
+}
+
+struct verdict cause_of(const struct conn *c)
 {
 	struct thread *t = table_get(&threads_by_id, c->tid);
 	struct work *r = t ? t->current : NULL;
-	enum undecided reason = doubt(t, r, c);
+	struct verdict v = { .evidence = EVIDENCE_THREAD };
 
-	*ret_maybe = NULL;
-	*ret_evidence = EVIDENCE_THREAD;
+	if (t && t->loops && !r && t->order == ORDER_OPEN && t->supposed && !t->supposed->finished)
+		r = t->supposed;
+	v.reason = doubt(t, r, c);
+	if (v.reason == UNDECIDED_no_request && t && t->loops && t->group && c->cause_sock == t->current_sock)
+		return in_loop(t, NULL, c);
+	if (v.reason != UNDECIDED_REASONS)
+		return v;
 	/* Who waits for a call where it was made does one thing after the other, whatever woke it. */
-	if (reason != UNDECIDED_REASONS || (!(r->polled && c->nonblock && !c->read_unpolled) && t->open <= 1))
-		return decided(reason, r);
-	*ret_evidence = EVIDENCE_TURN;
-	t->in_turn |= c->turn_on;
-	reason = doubt_in_loop(t, r, c);
-	if (reason == UNDECIDED_queue)
-		*ret_maybe = r;
-	return decided(reason, r);
+	if (r == t->current && !(r->polled && c->nonblock && !c->read_unpolled) && t->open <= 1) {
+		v.request = r;
+		return v;
+	}
+	return in_loop(t, r, c);
+}
+
+bool cause_answers_in_turn(const struct thread *t, const struct work *r)
+{
+	const struct conn *c = r->conn;
+
+	return c && c->tid == t->tid && c->cause_sock == t->current_sock && !c->turn_over &&
+	       (c->turn_on || !c->slept);
 }
 
 struct work *cause_if_blocking(const struct conn *c)
@@ -367,11 +409,12 @@ void causes_tick(uint64_t now_ns)
 
 		sweep_at = sweep_at + 1 < threads.touched ? sweep_at + 1 : 0;
 		t = (struct thread *)(threads.memory + threads.object_size * sweep_at);
-		if (!t->tid || table_get(&threads_by_id, t->tid) != t || t->open || t->unclaimed ||
-		    now_ns < t->last_ns + THREAD_IDLE_NS)
+		if (!t->tid || table_get(&threads_by_id, t->tid) != t || t->open || t->unclaimed.first ||
+		    t->unordered.first || now_ns < t->last_ns + THREAD_IDLE_NS)
 			continue;
 		set_current(t, NULL);
 		set_supposed(t, NULL);
+		set_group(t, NULL);
 		table_remove(&threads_by_id, t->tid, t);
 		pool_put(&threads, t);
 	}

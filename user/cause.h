@@ -8,6 +8,7 @@
 #pragma once
 
 #include "conn.h"
+#include "group.h"
 #include "work.h"
 
 enum undecided {
@@ -17,8 +18,21 @@ enum undecided {
 	UNDECIDED_REASONS,
 };
 
-/* How often each reason was met: for calls, and for connections that were opened. */
+/* For how many calls each reason was left. */
 extern _Atomic uint64_t cause_undecided[UNDECIDED_REASONS];
+
+/* Does a thread with an event loop do all that a receive leads to before it receives something else? */
+enum order {
+	ORDER_OPEN, /* not known yet */
+	ORDER_PROVEN,
+	ORDER_NONE, /* no: it puts work off */
+};
+
+/* Calls of a thread that wait for their parent, referenced. */
+struct held {
+	struct work *first, **end;
+	uint32_t len;
+};
 
 /* A thread of a traced process. */
 struct thread {
@@ -34,14 +48,14 @@ struct thread {
 	bool answering;        /* the turn is that of an answer to a call of current */
 	bool loops;            /* it received requests from sockets that an epoll instance watches */
 	uint32_t batch;        /* requests that it received something for since it asked its loop for more */
-	uint32_t in_order; /* answers that it sent at once although it had received for other requests too */
-	/* An answer came when it had received for another request since: work waits in queues. */
-	bool deferring;
-	bool in_turn;                            /* it was seen to send before it was back in its loop */
-	bool answers;                            /* it has answered requests that other threads received */
-	uint64_t answered_ns;                    /* when it began to send an answer last */
-	struct work *unclaimed, **unclaimed_end; /* calls without a parent since then, referenced */
-	uint32_t unclaimed_len;
+	uint32_t in_order; /* weight of the answers that it sent at once, having received for others too */
+	enum order order;
+	struct group *group;   /* calls for the request whose turn it is, which is not known; referenced */
+	bool in_turn;          /* it was seen to send before it was back in its loop */
+	bool answers;          /* it has answered requests that other threads received */
+	uint64_t answered_ns;  /* when it began to send an answer last */
+	struct held unclaimed; /* calls without a parent since then (hold.c) */
+	struct held unordered; /* calls that have one if it puts nothing off */
 };
 
 /* A place that a process calls: connections to it may be few, and calls may wait for them in the process. */
@@ -65,9 +79,11 @@ void cause_receiving(void);
 
 /*
  * The connection's thread has received from it: what it does next is for this request (NULL: for nobody that
- * is known). many: it received several requests at once.
+ * is known). supposed: the same if it puts nothing off. group: calls for the same request. many: it received
+ * several requests at once.
  */
-void cause_received(struct conn *c, struct work *request, struct work *supposed, bool many);
+void cause_received(struct conn *c, struct work *request, struct work *supposed, struct group *group,
+		    bool many);
 
 /* The thread begins to send the answer to a request that it received itself. */
 void cause_answering(struct thread *t, const struct work *request);
@@ -90,13 +106,24 @@ void cause_connecting(struct conn *c);
 /* The connection is no more. */
 void cause_conn_gone(struct conn *c);
 
-/*
- * The request for which the connection's thread does what it does now, if nothing else can explain it; sets
- * *ret_evidence to EVIDENCE_THREAD or EVIDENCE_TURN. NULL: not proven; *ret_maybe is the request then, if all
- * that speaks against it is that another one may have queued for the connection in the process: if so, this
- * one queues.
- */
-struct work *cause_of(const struct conn *c, enum evidence *ret_evidence, struct work **ret_maybe);
+/* The request for which a thread does what it does. */
+struct verdict {
+	struct work *request; /* proven; NULL: none is */
+	enum evidence evidence;
+	enum undecided reason;
+	/*
+	 * The request if reason is all that speaks against it: `queue`: if another one queued for the
+	 * connection in the process, this one queues; `order`: it is, if the thread puts nothing off.
+	 */
+	struct work *maybe;
+	struct group *group; /* calls for the same request, which is not known; NULL: none */
+};
+
+/* The request for which the connection's thread does what it does now, if nothing else can explain it. */
+struct verdict cause_of(const struct conn *c);
+
+/* Does the thread send the answer to r in the turn of what it received last? */
+bool cause_answers_in_turn(const struct thread *t, const struct work *r);
 
 /*
  * The same, if it should turn out that the thread waits for the answer to what it sends now without an event

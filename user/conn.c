@@ -389,26 +389,24 @@ static void transfer(struct conn *c, unsigned dir, const struct event_data *e, s
 	cause_receiving();
 	stream_data(c, dir, e->pos, e->len, head, tail, e->h.time_ns);
 	if (c->request_dir == RX)
-		cause_received(c, received_request(c), received_request(c), c->pending_len > 1);
+		cause_received(c, received_request(c), received_request(c), NULL, c->pending_len > 1);
 	else
-		cause_received(c, call ? call->parent : NULL, call ? call->supposed : NULL, false);
+		cause_received(c, call ? call->parent : NULL, call ? call->supposed : NULL,
+			       call ? call->group : NULL, false);
 	work_unref(call);
 }
 
 /* What a protocol that nobody can read still tells: who asks, and that an answer came. */
 static void transfer_unread(struct conn *c, unsigned dir)
 {
-	enum evidence evidence;
-	struct work *maybe;
-
 	if (dir == RX) {
-		cause_received(c, c->asked_for, c->asked_for, false);
+		cause_received(c, c->asked_for, c->asked_for, NULL, false);
 		return;
 	}
 	if (c->accepted)
 		return;
 	work_unref(c->asked_for);
-	c->asked_for = cause_of(c, &evidence, &maybe);
+	c->asked_for = cause_of(c).request;
 	if (c->asked_for)
 		work_ref(c->asked_for);
 }

@@ -46,6 +46,7 @@ struct conn {
 	struct work *supposed; /* ... the request in whose turn it was opened, proven or not; referenced */
 	struct work
 		*connect_for;   /* ... the request that it was opened for, until its first call; referenced */
+	bool connect_proven;    /* ... if it is proven, not only supposed */
 	struct work *asked_for; /* the request for which something that cannot be read was sent; referenced */
 	uint64_t cause_sock;    /* of the last event: what its thread had received from before */
 	bool turn_on, turn_over; /* ... EVENT_TURN_ON, EVENT_TURN_OVER */

@@ -5,11 +5,10 @@
 #include "base/table.h"
 #include "cause.h"
 #include "conn.h"
+#include "hold.h"
 #include "settle.h"
 #include "stats.h"
 #include "traceparent.h"
-
-#define UNCLAIMED_MAX 64 /* calls of a thread that wait for the answer that they were made for */
 
 static struct table by_request_id; /* open requests with an id of their own, by process and id */
 static struct table by_position; /* requests on TCP connections, by the stream positions of both directions */
@@ -132,50 +131,32 @@ static struct work *take_connect_for(struct conn *c)
 	return r;
 }
 
-/* The request that a call is made for, if it is proven. */
-static struct work *find_parent(struct work *w, enum evidence *ret_evidence, struct work **ret_maybe)
+/* The request that a call is made for. */
+static struct verdict find_parent(struct work *w)
 {
 	struct conn *c = w->conn;
-	struct work *opened_for = take_connect_for(c), *caused = cause_of(c, ret_evidence, ret_maybe), *named;
+	bool proven = c->connect_proven;
+	struct work *opened_for = take_connect_for(c), *named;
+	struct verdict v = cause_of(c);
 	uint64_t key = request_id_key(w);
 
 	named = key ? table_find(&by_request_id, key, has_same_request_id, w) : NULL;
-	if (named && caused && named != caused)
-		stat_add(STAT_link_contradictions, 1);
 	if (named) {
-		*ret_evidence = EVIDENCE_REQUEST_ID;
-		caused = named;
-	} else if (c->client && !c->called && *ret_evidence != EVIDENCE_THREAD) {
+		stat_add(STAT_link_contradictions, v.request && v.request != named);
+		v = (struct verdict){ .request = named, .evidence = EVIDENCE_REQUEST_ID };
+	} else if (c->client && !c->called && v.evidence != EVIDENCE_THREAD) {
 		/* The turn in which a connection is ready is not that of the request that it was opened for.
 		 */
-		*ret_evidence = EVIDENCE_TURN;
-		caused = opened_for && !opened_for->finished ? opened_for : NULL;
-		if (!caused)
-			atomic_fetch_add_explicit(&cause_undecided[UNDECIDED_opening], 1,
-						  memory_order_relaxed);
+		v = (struct verdict){ .evidence = EVIDENCE_TURN, .reason = UNDECIDED_opening };
+		if (opened_for && !opened_for->finished)
+			*(proven ? &v.request : &v.maybe) = opened_for;
+		if (v.maybe)
+			v.reason = UNDECIDED_order;
 	}
 	c->called = true;
 	if (opened_for)
 		work_unref(opened_for);
-	return caused;
-}
-
-/* Keeps a call for whoever its thread answers next. Returns whether it does. */
-static bool leave_unclaimed(struct work *w)
-{
-	struct thread *t = thread_get(w->span.tid, w->span.start_ns);
-
-	/* An event of the thread was lost: what it received then may have been another request. */
-	if (t && t->current_sock != w->conn->cause_sock)
-		return false;
-	if (!t || t->loops || !w->span.process || !w->span.process->open || t->unclaimed_len == UNCLAIMED_MAX)
-		return false;
-	work_ref(w);
-	*t->unclaimed_end = w;
-	t->unclaimed_end = &w->unclaimed_next;
-	t->unclaimed_len++;
-	settle_wait(w, t->answers ? WAIT_ANSWER : WAIT_CLAIM);
-	return true;
+	return v;
 }
 
 /* A connection is ready in the turn of anybody: what counts is whose it was when it was opened. */
@@ -187,31 +168,42 @@ static struct work *take_supposed(struct conn *c)
 	return r;
 }
 
+/* Keeps a call without a parent if one may be proven by what comes after. */
+static bool hold(struct work *w, const struct verdict *v)
+{
+	w->undecided = v->reason;
+	if ((w->parent_if_blocking = cause_if_blocking(w->conn))) {
+		work_ref(w->parent_if_blocking);
+		cause_call_begun(w->parent_if_blocking);
+		settle_wait(w, WAIT_ANSWER);
+		return true;
+	}
+	if (v->reason == UNDECIDED_order && v->maybe)
+		return hold_until_ordered(w, v->maybe, v->evidence);
+	return hold_unclaimed(w) || hold_until_answered(w, v->group);
+}
+
 static void request_sent(struct work *w)
 {
 	bool first = w->conn->client && !w->conn->called;
-	enum evidence evidence = EVIDENCE_UNKNOWN;
-	struct work *maybe, *parent = find_parent(w, &evidence, &maybe), *server;
+	struct verdict v = find_parent(w);
+	struct work *parent = v.request, *server;
 
 	w->supposed = first ? take_supposed(w->conn) : cause_supposed(w->conn);
 	if (w->supposed && !first)
 		work_ref(w->supposed);
 	cause_conn_busy(w->conn);
 	if (parent)
-		settle_parent(w, parent, evidence);
+		settle_parent(w, parent, v.evidence);
 	/* Either way the request does not wait for what cannot be seen. */
-	w->call_of = parent ? parent : maybe;
+	w->call_of = parent ? parent : v.maybe;
 	if (w->call_of) {
 		work_ref(w->call_of);
 		cause_call_begun(w->call_of);
 	}
 	w->forwarded = w->has_header && parent && parent->has_header &&
 		       memcmp(w->header_span_id, parent->header_span_id, 8) == 0;
-	if (!parent && (w->parent_if_blocking = cause_if_blocking(w->conn))) {
-		work_ref(w->parent_if_blocking);
-		cause_call_begun(w->parent_if_blocking);
-		settle_wait(w, WAIT_ANSWER);
-	} else if (parent || !leave_unclaimed(w)) {
+	if (parent || !hold(w, &v)) {
 		settle_check(w, parent);
 		settle(w);
 	}
@@ -238,45 +230,19 @@ void link_request(struct work *w, struct slice traceparent)
 		w->position_key = 0;
 }
 
-/* A call that was left unclaimed by its thread: made for request r, or (NULL) nobody knows for whom. */
-static void claim(struct work *w, struct work *r)
-{
-	bool made_for = r && w->finished && w->span.start_ns >= r->span.start_ns;
-
-	if (!w->settled && w->unsettled_listed) {
-		if (made_for)
-			settle_parent(w, r, EVIDENCE_ANSWER);
-		settle_check(w, w->parent);
-		settle(w);
-	}
-	work_unref(w);
-}
-
 void link_answer(struct work *r, uint32_t tid, uint64_t now_ns)
 {
 	struct thread *t = thread_get(tid, now_ns);
-	struct work *w;
 
 	if (!t)
 		return;
 	t->answers |= tid != r->span.tid && !t->loops;
 	t->answered_ns = now_ns;
-	cause_answering(t, r);
-	w = t->unclaimed;
-	t->unclaimed = NULL;
-	t->unclaimed_end = &t->unclaimed;
-	t->unclaimed_len = 0;
-	while (w) {
-		struct work *next = w->unclaimed_next;
-
-		w->unclaimed_next = NULL;
-		claim(w, t->loops ? NULL : r);
-		w = next;
-	}
+	hold_answer(t, r);
 }
 
 /* It turned out, or never will, how the thread waited for the answer to call w. */
-static void decide_blocking(struct work *w, bool blocking)
+static void decide_blocking(struct work *w, bool blocking, bool answered)
 {
 	struct work *r = w->parent_if_blocking;
 
@@ -287,19 +253,21 @@ static void decide_blocking(struct work *w, bool blocking)
 	if (blocking && !r->finished && !w->settled)
 		settle_parent(w, r, EVIDENCE_THREAD);
 	work_unref(r);
+	if (!w->parent && answered && hold_until_answered(w, NULL))
+		return;
 	settle_check(w, w->parent);
 	settle(w);
 }
 
 void link_answered(struct work *w)
 {
-	decide_blocking(w, w->conn->read_unpolled && w->conn->tid == w->span.tid);
+	decide_blocking(w, w->conn->read_unpolled && w->conn->tid == w->span.tid, true);
 }
 
 void link_connect(struct conn *c)
 {
-	enum evidence evidence;
-	struct work *maybe, *r = cause_of(c, &evidence, &maybe);
+	struct verdict v = cause_of(c);
+	struct work *r = v.request ? v.request : v.reason == UNDECIDED_order ? v.maybe : NULL;
 
 	c->supposed = cause_supposed(c);
 	if (c->supposed)
@@ -309,13 +277,15 @@ void link_connect(struct conn *c)
 		return;
 	work_ref(r);
 	c->connect_for = r;
+	c->connect_proven = v.request;
 	cause_call_begun(r);
 }
 
 void link_finish(struct work *w)
 {
 	cause_closed(w);
-	decide_blocking(w, false);
+	group_finished(w);
+	decide_blocking(w, false, false);
 	if (w->position_key)
 		table_remove(&by_position, w->position_key, w);
 	if (w->request_id_key)
@@ -328,26 +298,14 @@ void link_finish(struct work *w)
 	settle_finished(w);
 }
 
-/* Takes a call out of its thread's unclaimed ones; it has waited long enough. */
 static void expire(struct work *w)
 {
-	struct thread *t = w->span.kind == SPAN_CLIENT ? thread_get(w->span.tid, w->settle_by_ns) : NULL;
-
-	decide_blocking(w, false);
-	for (struct work **at = t ? &t->unclaimed : NULL; at && *at; at = &(*at)->unclaimed_next) {
-		if (*at != w)
-			continue;
-		*at = w->unclaimed_next;
-		if (!*at)
-			t->unclaimed_end = at;
-		t->unclaimed_len--;
-		w->unclaimed_next = NULL;
-		settle_check(w, NULL);
-		settle(w);
-		work_unref(w);
-		return;
-	}
+	work_ref(w);
+	decide_blocking(w, false, false);
+	if (w->span.kind == SPAN_CLIENT)
+		hold_expire(w);
 	settle(w);
+	work_unref(w);
 }
 
 bool links_tick(uint64_t now_ns)

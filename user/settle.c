@@ -2,6 +2,7 @@
 #include "settle.h"
 
 #include "base/random.h"
+#include "cause.h"
 #include "stats.h"
 #include "target.h"
 
@@ -41,6 +42,8 @@ void settle_parent(struct work *w, struct work *parent, enum evidence evidence)
 
 void settle_wait(struct work *w, enum wait wait)
 {
+	if (w->unsettled_listed)
+		return;
 	w->settle_by_ns = w->span.start_ns + wait_ns[wait];
 	w->unsettled_list = wait;
 	w->unsettled_prev = unsettled[wait].last;
@@ -109,8 +112,10 @@ void settle(struct work *w)
 	if (!w->parent && !w->settled) {
 		if (!w->has_header)
 			random_bytes(w->span.trace_id, 16);
-		if (w->span.kind == SPAN_CLIENT)
+		if (w->span.kind == SPAN_CLIENT) {
 			stat_add(STAT_parents_unknown, 1);
+			atomic_fetch_add_explicit(&cause_undecided[w->undecided], 1, memory_order_relaxed);
+		}
 		w->settled = true;
 	}
 	unsettled_remove(w);

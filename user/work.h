@@ -33,14 +33,19 @@ struct work {
 	bool settled; /* trace_id and parent are final */
 	bool unsettled_listed;
 	bool finished;
-	struct thread *turns;  /* of a server: list of the threads that are in its turn now */
-	uint32_t calls;        /* ... calls made for it that are not over */
-	bool opened;           /* ... it counts among its thread's open requests */
-	bool quiet;            /* ... and among its process's quiet ones (cause.c) */
-	bool polled;           /* ... an epoll instance watches its connection */
-	struct work *call_of;  /* ... among whose calls it counts; referenced */
-	struct work *supposed; /* ... whose it is if its thread puts nothing off; referenced */
-	struct work *unclaimed_next;
+	struct thread *turns;        /* of a server: list of the threads that are in its turn now */
+	uint32_t calls;              /* ... calls made for it that are not over */
+	bool opened;                 /* ... it counts among its thread's open requests */
+	bool quiet;                  /* ... and among its process's quiet ones (cause.c) */
+	bool polled;                 /* ... an epoll instance watches its connection */
+	struct work *call_of;        /* ... among whose calls it counts; referenced */
+	struct work *supposed;       /* ... whose it is if its thread puts nothing off; referenced */
+	struct work *held_next;      /* in one list of its thread's: unclaimed or unordered (hold.c) */
+	struct work *if_ordered;     /* ... its parent, should its thread put nothing off; referenced */
+	uint8_t if_ordered_evidence; /* ... enum evidence then */
+	uint8_t undecided;           /* ... enum undecided: why its parent was not proven at once */
+	struct group *group;         /* ... of calls that are for the same unknown request */
+	struct work *group_next;
 	struct work *parent_if_blocking; /* ... its parent, should its thread wait for the answer right there;
 					    referenced */
 	uint64_t position_key;           /* in the table of requests by position; 0: not there */

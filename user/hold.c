@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "hold.h"
+
+#include "conn.h"
+#include "settle.h"
+
+#define UNCLAIMED_MAX 64   /* calls of a thread that wait for the answer that they were made for */
+#define UNORDERED_MAX 4096 /* ... until it is known whether the thread puts work off */
+
+static void push(struct held *held, struct work *call)
+{
+	work_ref(call);
+	call->held_next = NULL;
+	*(held->first ? held->end : &held->first) = call;
+	held->end = &call->held_next;
+	held->len++;
+}
+
+static struct work *take_all(struct held *held)
+{
+	struct work *first = held->first;
+
+	*held = (struct held){ 0 };
+	return first;
+}
+
+static bool take(struct held *held, struct work *call)
+{
+	for (struct work **at = &held->first; *at; at = &(*at)->held_next) {
+		if (*at != call)
+			continue;
+		*at = call->held_next;
+		if (!*at)
+			held->end = at;
+		held->len--;
+		return true;
+	}
+	return false;
+}
+
+/* It was made for request r, or (NULL) nobody knows for whom. Drops a reference. */
+static void decide(struct work *call, struct work *r, enum evidence evidence)
+{
+	if (!call->settled && call->unsettled_listed) {
+		if (r && call->span.start_ns >= r->span.start_ns)
+			settle_parent(call, r, evidence);
+		settle_check(call, call->parent);
+		settle(call);
+	}
+	work_unref(call);
+}
+
+bool hold_unclaimed(struct work *call)
+{
+	struct thread *t = thread_get(call->span.tid, call->span.start_ns);
+
+	/* An event of the thread was lost: what it received then may have been another request. */
+	if (t && t->current_sock != call->conn->cause_sock)
+		return false;
+	if (!t || t->loops || !call->span.process || !call->span.process->open ||
+	    t->unclaimed.len == UNCLAIMED_MAX)
+		return false;
+	push(&t->unclaimed, call);
+	settle_wait(call, t->answers ? WAIT_ANSWER : WAIT_CLAIM);
+	return true;
+}
+
+bool hold_until_ordered(struct work *call, struct work *r, enum evidence evidence)
+{
+	struct thread *t = thread_get(call->span.tid, call->span.start_ns);
+
+	if (!t || t->unordered.len == UNORDERED_MAX)
+		return false;
+	work_ref(r);
+	call->if_ordered = r;
+	call->if_ordered_evidence = evidence;
+	push(&t->unordered, call);
+	settle_wait(call, WAIT_ANSWER);
+	return true;
+}
+
+bool hold_until_answered(struct work *call, struct group *group)
+{
+	struct thread *t = thread_get(call->span.tid, call->span.start_ns);
+
+	return t && t->loops && t->order != ORDER_NONE && group_add(group, call);
+}
+
+static void decide_order(struct work *call, bool ordered)
+{
+	struct work *r = call->if_ordered;
+
+	call->if_ordered = NULL;
+	if (!ordered && call->call_of == r && !call->finished) {
+		cause_call_ended(r);
+		call->call_of = NULL;
+		work_unref(r);
+	}
+	decide(call, ordered ? r : NULL, call->if_ordered_evidence);
+	work_unref(r);
+}
+
+static void decide_answered(struct work *call, struct work *r)
+{
+	decide(call, r, EVIDENCE_ANSWER);
+}
+
+static void decide_answered_if_ordered(struct work *call, struct work *r)
+{
+	if (!call->settled && call->unsettled_listed && hold_until_ordered(call, r, EVIDENCE_ANSWER))
+		work_unref(call);
+	else
+		decide(call, NULL, EVIDENCE_UNKNOWN);
+}
+
+static void forget(struct work *call, struct work *r)
+{
+	(void)r;
+	decide(call, NULL, EVIDENCE_UNKNOWN);
+}
+
+static void answered_in_turn(struct thread *t, struct work *r)
+{
+	if (t->order == ORDER_NONE)
+		group_decide(t->group, NULL, forget);
+	else if (cause_answers_in_turn(t, r))
+		group_decide(t->group, r,
+			     t->order == ORDER_PROVEN ? decide_answered : decide_answered_if_ordered);
+}
+
+void hold_answer(struct thread *t, struct work *r)
+{
+	struct work *call, *next;
+
+	cause_answering(t, r);
+	for (call = take_all(&t->unclaimed); call; call = next) {
+		next = call->held_next;
+		decide(call, t->loops || !call->finished ? NULL : r, EVIDENCE_ANSWER);
+	}
+	if (t->group)
+		answered_in_turn(t, r);
+	for (call = t->order == ORDER_OPEN ? NULL : take_all(&t->unordered); call; call = next) {
+		next = call->held_next;
+		decide_order(call, t->order == ORDER_PROVEN);
+	}
+}
+
+void hold_expire(struct work *call)
+{
+	struct thread *t = thread_get(call->span.tid, call->settle_by_ns);
+
+	if (call->group) {
+		settle_check(call, NULL);
+		group_remove(call);
+	} else if (t && take(&t->unordered, call)) {
+		decide_order(call, false);
+	} else if (t && take(&t->unclaimed, call)) {
+		decide(call, NULL, EVIDENCE_UNKNOWN);
+	}
+}
