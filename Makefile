@@ -133,6 +133,10 @@ bench: all ## the figures of the README: throughput, CPU, memory (root)
 	$(Q)B=$(B) tests/bench/run
 accuracy: deps all $(B)/workload ## how many parents are right; of ONLY=workload at LOAD=open requests, if given (root)
 	$(Q)B=$(B) tests/accuracy/run $(if $(ONLY),--only '$(ONLY)') $(if $(LOAD),--open $(LOAD)) $(if $(EXACT),--exact-turns)
+compare: all ## lay Spanhook beside in-code tracing of the same process (root)
+	$(Q)B=$(B) tests/compare/run
+bench-compare: all ## the price of in-code tracing and of Spanhook (root)
+	$(Q)B=$(B) tests/compare/bench
 test: deps all unit $(B)/workload ## run every test (root)
 	$(Q)B=$(B) tests/run
 lint: $(USER_OBJ) ## check licences, format, dependencies, the hot path, scripts and the manual
@@ -145,12 +149,12 @@ fuzz: $(FUZZ) ## run every fuzzer for TIME seconds
 install: $(B)/spanhook ## install to DESTDIR/PREFIX
 	$(Q)install -D -m 755 $< $(DESTDIR)$(PREFIX)/bin/spanhook
 	$(Q)install -D -m 644 user/spanhook.1 $(DESTDIR)$(PREFIX)/share/man/man1/spanhook.1
-.PHONY: deps demo bench accuracy test lint fuzz install
+.PHONY: deps demo bench accuracy compare bench-compare test lint fuzz install
 
 clean: ## remove build/
 	$(Q)rm -rf build
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 .PHONY: clean help
 
 -include $(shell find $(B) -path $(B)/vm -prune -o -name '*.d' -type f -print 2>/dev/null)

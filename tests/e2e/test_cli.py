@@ -9,7 +9,7 @@ import pytest
 
 from harness import BINARY, ROOT, Forked, Gate, Spanhook, http_get, listen, request, response, wait_until
 
-COMMANDS = ["attach", "agent", "check"]
+COMMANDS = ["attach", "agent", "check", "compare"]
 
 
 def run(*argv, **kw):
@@ -54,6 +54,8 @@ BAD = [
     (["attach", "curl", "-s"], 2, "curl"),
     (["agent", "--metrics", "modern", "-p", "1"], 2, "modern"),
     (["check", "surplus"], 2, "surplus"),
+    (["compare", "one"], 2, "OURS THEIRS"),
+    (["compare", "a", "b", "--parents", "many"], 2, "many"),
 ]
 
 

@@ -8,8 +8,9 @@
 #include "base/table.h"
 #include "compare/name.h"
 
-/* Two clocks, and moments that are not quite the same one. */
-#define TOLERANCE_NS 1000000
+/* By how much two spans may miss each other: clocks, and moments that are not quite the same one. */
+#define TOLERANCE_FIRST_NS 1000000
+#define TOLERANCE_NS       100000
 
 /* What two spans must have in common in a round, their kind apart. */
 enum {
@@ -61,6 +62,7 @@ struct pair {
 struct round {
 	unsigned int same;
 	int64_t late_ns[KINDS]; /* by which their spans usually begin after ours */
+	uint64_t tolerance_ns;
 	struct candidate *candidates;
 	struct pair *heap;
 	uint32_t heap_len;
@@ -78,11 +80,17 @@ static uint64_t hash_text(uint64_t h, const char *s)
 	return hash_bytes(h, s, strlen(s));
 }
 
+/* The port of the connection at the client's end. */
+static const char *connection(const struct record *s)
+{
+	if (s->kind == KIND_SERVER)
+		return record_get(s, NAME_PEER_PORT);
+	return s->kind == KIND_CLIENT ? record_get(s, NAME_LOCAL_PORT) : NULL;
+}
+
 static const char *place(const struct record *s)
 {
-	const char *port = s->kind == KIND_SERVER   ? record_get(s, NAME_PEER_PORT)
-			   : s->kind == KIND_CLIENT ? record_get(s, NAME_LOCAL_PORT)
-						    : NULL;
+	const char *port = connection(s);
 
 	return port ? port : record_get(s, NAME_THREAD);
 }
@@ -120,17 +128,26 @@ static bool key_of(const struct record *s, unsigned int same, uint64_t *ret_key)
 	return true;
 }
 
-static bool overlap(const struct candidate *a, const struct candidate *b)
+static bool overlap(const struct candidate *a, const struct candidate *b, uint64_t tolerance_ns)
 {
-	return a->start_ns <= b->end_ns + TOLERANCE_NS && b->start_ns <= a->end_ns + TOLERANCE_NS;
+	return a->start_ns <= b->end_ns + tolerance_ns && b->start_ns <= a->end_ns + tolerance_ns;
+}
+
+/* Each connection has requests of its own. */
+static bool on_different_connections(const struct record *a, const struct record *b)
+{
+	const char *x = connection(a), *y = connection(b);
+
+	return x && y && strcmp(x, y) != 0;
 }
 
 /* Whether what was hashed is the same indeed. */
-static bool fits(const struct candidate *x, const struct candidate *y, unsigned int same)
+static bool fits(const struct round *r, const struct candidate *x, const struct candidate *y)
 {
 	const struct record *a = x->record, *b = y->record;
+	unsigned int same = r->same;
 
-	if (a->kind != b->kind || !overlap(x, y))
+	if (a->kind != b->kind || !overlap(x, y, r->tolerance_ns) || on_different_connections(a, b))
 		return false;
 	if (same & (SAME_SPAN | SAME_TRACE) && memcmp(a->trace_id, b->trace_id, sizeof(a->trace_id)) != 0)
 		return false;
@@ -199,7 +216,7 @@ static void consider(struct round *r, uint32_t left, uint32_t right)
 		return;
 	a = &r->candidates[left];
 	b = &r->candidates[right];
-	if (a->key == b->key && a->theirs != b->theirs && fits(a, b, r->same))
+	if (a->key == b->key && a->theirs != b->theirs && fits(r, a, b))
 		heap_add(r, (struct pair){ b->start_ns - a->start_ns, left, right });
 }
 
@@ -306,9 +323,12 @@ int match(struct recording *ours, struct recording *theirs)
 
 	if (!err) {
 		/* Clocks differ, and so does what counts as the start; the second time that is known. */
+		r.tolerance_ns = TOLERANCE_FIRST_NS;
 		run_rounds(&r, ours, theirs);
 		for (int kind = 0; kind < KINDS; kind++)
 			r.late_ns[kind] = lateness(ours, theirs, (enum record_kind)kind, room);
+		r.tolerance_ns = TOLERANCE_NS +
+				 (ours->clock_ns > theirs->clock_ns ? ours->clock_ns : theirs->clock_ns);
 		unmatch(ours);
 		unmatch(theirs);
 		run_rounds(&r, ours, theirs);
