@@ -21,13 +21,20 @@ struct statement {
 };
 
 /*
- * Describes one SQL statement in any dialect (sql.c), whatever the bytes. raw: the text keeps its literals.
- * Every byte of *ret_statement that a length covers is set. Hot path.
+ * Describes the SQL statement that text is, or the statements, whatever the bytes. The operation is the first
+ * one of the text, but what a WITH statement itself writes comes before what its queries read; the first
+ * table belongs to it. Names are as they were written, without quotes that they do not need. raw: the text
+ * keeps its literals. Every byte of *ret_statement that a length covers is set. Hot path.
+ *
+ * Of the standard, PostgreSQL and SQLite:
  */
 void sql_describe(struct slice text, bool raw, struct statement *ret_statement);
+/* Of MySQL and MariaDB, where "..." is a string and \ an escape, as is the default: */
+void sql_describe_mysql(struct slice text, bool raw, struct statement *ret_statement);
 
 /*
- * The length of the first of the statements in text, its semicolon included: quotes, dollar quotes and
- * comments are stepped over. All of text when no semicolon ends it.
+ * The length of the first of the statements in text, with its semicolon and what is blank (white space,
+ * comments, empty statements) before and behind it. All of text when no other statement follows.
  */
 size_t sql_statement_len(struct slice text);
+size_t sql_statement_len_mysql(struct slice text);
