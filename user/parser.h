@@ -76,7 +76,7 @@ struct message {
 	/* databases: */
 	struct slice text;      /* the request's statement, as it stood on the wire; describe() reads it */
 	struct slice name;      /* of the prepared statement that the request names */
-	struct slice namespace; /* db.namespace of the connection from here on */
+	struct slice namespace; /* db.namespace of the connection from here on; may point into the state */
 	struct slice code;      /* db.response.status_code of a response */
 	uint64_t rows;          /* MESSAGE_ROWS: returned or affected */
 	/*

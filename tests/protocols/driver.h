@@ -333,7 +333,7 @@ static inline void driver_step(struct driver *d, enum flow flow, const struct me
 		stream->current = driver_see(d, flow);
 		text_head(&d->heads, m);
 		stream->current->head = (struct slice){ d->heads.p + from, d->heads.len - from };
-		if (flow == FLOW_REQUEST && d->hints_to < DRIVER_HINTS)
+		if (flow == FLOW_REQUEST && !(m->flags & MESSAGE_ONEWAY) && d->hints_to < DRIVER_HINTS)
 			d->hints[d->hints_to++] = m->hint;
 		if (flow == FLOW_RESPONSE && !(m->flags & MESSAGE_INTERIM) && d->hints_from < d->hints_to)
 			d->hints_from++;
