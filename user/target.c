@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/pool.h"
@@ -216,6 +216,23 @@ static ssize_t read_exe(uint32_t pid, char *buf, size_t size)
 	return n;
 }
 
+/* Was the program started under another name of its file, as redis-server is a link to redis-check-rdb? */
+static bool is_other_name(uint32_t pid, const char *exe, const char *name)
+{
+	const char *base = strrchr(exe, '/');
+	struct stat exe_stat, name_stat;
+	char path[PATH_MAX + 64];
+
+	if (!base || !name[0] || strchr(name, '/'))
+		return false;
+	snprintf(path, sizeof(path), "/proc/%u/root%.*s/%s", pid, (int)(base - exe), exe, name);
+	if (stat(path, &name_stat))
+		return false;
+	snprintf(path, sizeof(path), "/proc/%u/exe", pid);
+	return stat(path, &exe_stat) == 0 && exe_stat.st_dev == name_stat.st_dev &&
+	       exe_stat.st_ino == name_stat.st_ino;
+}
+
 static void read_service(struct process *p, const char *exe)
 {
 	static const char key[] = "OTEL_SERVICE_NAME=";
@@ -230,7 +247,9 @@ static void read_service(struct process *p, const char *exe)
 				 environ_text + at + sizeof(key) - 1);
 			return;
 		}
-	if (exe[0])
+	if (is_other_name(p->pid, exe, p->command))
+		snprintf(p->service, sizeof(p->service), "%s", p->command);
+	else if (exe[0])
 		snprintf(p->service, sizeof(p->service), "%.63s", base ? base + 1 : exe);
 }
 

@@ -132,6 +132,47 @@ static void selected_by_port(void **state)
 	assert_string_equal(target_find(PID_NONE)->service, "unknown");
 }
 
+static pid_t start_sleep(const char *path)
+{
+	pid_t pid = vfork();
+
+	if (pid == 0) {
+		execl(path, path, "60", NULL);
+		_exit(127);
+	}
+	assert_true(pid > 0);
+	return pid;
+}
+
+/* A program that was started by a link beside it has the link's name; links elsewhere are not looked for. */
+static void started_by_a_link(void **state)
+{
+	static const struct {
+		const char *target, *service;
+	} cases[] = { { "/bin/sleep", "sleep" }, { "program", "shop-service" } };
+	char folder[] = "/tmp/spanhook-XXXXXX", link[64], command[64];
+	int status;
+	pid_t pid;
+
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	snprintf(command, sizeof(command), "cp /bin/sleep %s/program", folder);
+	assert_int_equal(system(command), 0);
+	snprintf(link, sizeof(link), "%s/shop-service", folder);
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		assert_int_equal(symlink(cases[i].target, link), 0);
+		pid = start_sleep(link);
+		assert_int_equal(target_add((uint32_t)pid), 0);
+		targets_resolve(0);
+		assert_string_equal(target_find((uint32_t)pid)->service, cases[i].service);
+		kill(pid, SIGKILL);
+		waitpid(pid, &status, 0);
+		unlink(link);
+	}
+	snprintf(command, sizeof(command), "rm -r %s", folder);
+	assert_int_equal(system(command), 0);
+}
+
 static void process_limit(void **state)
 {
 	enum { MAX = 16384 };
@@ -363,6 +404,7 @@ int main(void)
 		target_test(exec_of_a_target),
 		target_test(exec_of_others),
 		target_test(selected_by_port),
+		target_test(started_by_a_link),
 		target_test(process_limit),
 		target_test(churn),
 		target_test(names_from_proc),
