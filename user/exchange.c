@@ -131,7 +131,7 @@ static void begin_request(struct conn *c, unsigned dir, const struct message *m)
 	w->span.start_ns = s->start_ns;
 	w->span.truncated = m->flags & MESSAGE_TRUNCATED;
 	w->linked = !is_barrier(w) || is_quiet(w);
-	w->hidden = is_barrier(w) || is_quiet(w);
+	w->hidden = is_barrier(w) || (is_quiet(w) && !(m->flags & MESSAGE_SHOWN));
 	if (w->linked) {
 		request_place(&w->span, c);
 		request_describe(&w->span, c, m);
@@ -248,7 +248,7 @@ static void begin_response(struct conn *c, unsigned dir, const struct message *m
 			drop_add(DROP_response_unpaired, 1);
 		return;
 	}
-	if (!m->key)
+	if (!m->key || !is_quiet(w))
 		pass_before(c, w, m->flags & MESSAGE_QUIET, s->start_ns);
 	if (dir == TX)
 		link_answer(w, c->tid, s->start_ns);

@@ -50,6 +50,7 @@ enum message_flag {
 	 * reach beyond a barrier.
 	 */
 	MESSAGE_BARRIER = 1 << 12,
+	MESSAGE_SHOWN = 1 << 13, /* of a quiet request: it is an operation of its own, and a span */
 };
 
 /* A body that ends when its sender closes the connection. */

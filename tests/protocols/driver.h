@@ -17,7 +17,7 @@
 #include "statement.h"
 
 #define DRIVER_MESSAGES 256
-#define DRIVER_HINTS    256
+#define DRIVER_ASKED    256
 #define DRIVER_BUFFER   (16 << 10) /* what is kept of one direction; then it is cut */
 #define DRIVER_TEXT     (64 << 10)
 #define DRIVER_KEYS     64
@@ -54,14 +54,20 @@ struct driven {
 	struct seen *current;
 };
 
+struct asked {
+	uint64_t key;
+	bool quiet;
+	uint8_t hint;
+};
+
 struct driver {
 	const struct parser *parser; /* NULL: not known yet */
 	bool unknown;                /* surely not one of ours */
 	bool opaque;
 	bool lost; /* something was, in either direction */
 	struct driven streams[2];
-	size_t hints_from, hints_to;
-	uint8_t hints[DRIVER_HINTS];
+	size_t asked_len;
+	struct asked asked[DRIVER_ASKED]; /* requests that wait for a response, the oldest first */
 	size_t seen_len;
 	struct seen seen[DRIVER_MESSAGES];
 	struct text heads;
@@ -148,8 +154,6 @@ static inline void text_head(struct text *text, const struct message *m)
 	}
 	if (m->status != 0)
 		text_print(text, " %d", m->status);
-	if (m->key != 0)
-		text_print(text, " key=%llu", (unsigned long long)m->key);
 	text_field(text, "host", m->host);
 	text_field(text, "user-agent", m->user_agent);
 	text_field(text, "x-request-id", m->request_id);
@@ -180,7 +184,7 @@ static inline void driver_report(const struct driver *d, struct text *ret_text)
 {
 	static const char *const names[] = { NULL,        NULL,     "interim", "opaque", "truncated",
 					     "unbounded", "oneway", "last",    NULL,     "error",
-					     NULL,        "quiet",  "barrier" };
+					     NULL,        "quiet",  "barrier", "shown" };
 
 	ret_text->len = 0;
 	for (const struct seen *seen = d->seen; seen < d->seen + d->seen_len; seen++) {
@@ -222,7 +226,7 @@ static inline void driver_start(struct driver *d, const struct parser *parser)
 	}
 	d->parser = parser;
 	d->unknown = d->opaque = d->lost = false;
-	d->hints_from = d->hints_to = d->seen_len = d->heads.len = d->keys_len = 0;
+	d->asked_len = d->seen_len = d->heads.len = d->keys_len = 0;
 	memset(d->state, 0, sizeof(d->state));
 }
 
@@ -323,6 +327,22 @@ static inline void driver_check_step(const struct driver *d, enum flow flow, con
 		driver_check_statement(d->parser, m->text);
 }
 
+/* As exchange.c: the request that a response answers waits no more, nor do quiet ones before another one. */
+static inline void driver_answer(struct driver *d, const struct message *m)
+{
+	size_t from = 0, at = 0;
+
+	while (at < d->asked_len &&
+	       (m->key ? d->asked[at].key != m->key : d->asked[at].quiet != !!(m->flags & MESSAGE_QUIET)))
+		at++;
+	if (at == d->asked_len)
+		return;
+	for (from = at; from > 0 && !d->asked[at].quiet && d->asked[from - 1].quiet;)
+		from--;
+	memmove(d->asked + from, d->asked + at + 1, (d->asked_len - at - 1) * sizeof(d->asked[0]));
+	d->asked_len -= at + 1 - from;
+}
+
 static inline void driver_step(struct driver *d, enum flow flow, const struct message *m)
 {
 	struct driven *stream = &d->streams[flow];
@@ -332,11 +352,13 @@ static inline void driver_step(struct driver *d, enum flow flow, const struct me
 
 		stream->current = driver_see(d, flow);
 		text_head(&d->heads, m);
+		text_key(d, "key", m->key);
 		stream->current->head = (struct slice){ d->heads.p + from, d->heads.len - from };
-		if (flow == FLOW_REQUEST && !(m->flags & MESSAGE_ONEWAY) && d->hints_to < DRIVER_HINTS)
-			d->hints[d->hints_to++] = m->hint;
-		if (flow == FLOW_RESPONSE && !(m->flags & MESSAGE_INTERIM) && d->hints_from < d->hints_to)
-			d->hints_from++;
+		if (flow == FLOW_REQUEST && !(m->flags & MESSAGE_ONEWAY) && d->asked_len < DRIVER_ASKED)
+			d->asked[d->asked_len++] =
+				(struct asked){ m->key, m->flags & MESSAGE_QUIET, m->hint };
+		if (flow == FLOW_RESPONSE && !(m->flags & MESSAGE_INTERIM))
+			driver_answer(d, m);
 	}
 	if (stream->current) {
 		stream->current->flags |= m->flags;
@@ -400,8 +422,8 @@ static inline void driver_parse(struct driver *d, enum flow flow, bool cut)
 			driver_pass(d, flow, len);
 			continue;
 		}
-		if (flow == FLOW_RESPONSE && d->hints_from < d->hints_to)
-			in.hint = d->hints[d->hints_from];
+		if (flow == FLOW_RESPONSE && d->asked_len > 0)
+			in.hint = d->asked[0].hint;
 		memset(&m, 0xa5, sizeof(m));
 		n = d->parser->parse(d->state, flow, &in, &m);
 		DRIVER_CHECK(n >= 0 || n == -EPROTO);
