@@ -58,7 +58,8 @@ enum message_flag {
 
 /*
  * One step of a message: all of it, its head, a piece of its body's framing, or its end.
- * The slices point into the input of the parse() call that filled them in; absent ones are empty.
+ * The slices point into the input of the parse() call that filled them in; absent ones are empty. Method,
+ * name, namespace and code may be constants instead, or stand in the state until the next call.
  */
 struct message {
 	unsigned flags;      /* enum message_flag */
