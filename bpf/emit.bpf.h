@@ -38,6 +38,11 @@ static __always_inline __u64 wake_flags(__u64 now_ns)
 /* Returns whether the event found room; else its loss was counted. */
 static __always_inline bool emit(struct event *e, __u64 size)
 {
+	__u32 zero = 0;
+	__u64 *sent = bpf_map_lookup_elem(&events_sent, &zero);
+
+	if (sent)
+		(*sent)++;
 	if (bpf_ringbuf_output(&ring, e, size, wake_flags(e->time_ns)) == 0)
 		return true;
 	drop(DROP_ring_full);

@@ -91,6 +91,14 @@ struct {
 	__type(value, __u64);
 } drops __weak SEC(".maps");
 
+/* Events that were to be sent, whether they found room or not. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} events_sent __weak SEC(".maps");
+
 static __always_inline void drop(__u32 reason)
 {
 	__u64 *n = bpf_map_lookup_elem(&drops, &reason);

@@ -61,6 +61,7 @@ static void finish(struct conn *c, struct work *w, uint64_t end_ns)
 		link_finish(w);
 		return;
 	}
+	stat_add(STAT_spans_hidden, 1);
 	work_unref(w->parent);
 	work_unref(w->supposed);
 	w->parent = w->supposed = NULL;
@@ -105,6 +106,7 @@ static void begin_request(struct conn *c, unsigned dir, const struct message *m)
 	bool turned = c->turned;
 	struct work *w;
 
+	stat_add(STAT_requests, 1);
 	c->turned = false;
 	c->requested = true;
 	c->begun++;
@@ -369,6 +371,7 @@ void exchange_connect_failed(struct conn *c, const char *error_type, uint64_t no
 {
 	struct work *w = work_new();
 
+	stat_add(STAT_requests, 1);
 	if (!w)
 		return;
 	w->span.kind = SPAN_CLIENT;

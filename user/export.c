@@ -145,6 +145,7 @@ void export_span(struct span *span)
 		if (!lane->running)
 			continue;
 		span_ref(span);
+		stat_add(STAT_queued, 1);
 		while (!queue_put(&lane->queue, span))
 			if (queue_take(&lane->queue, &oldest)) {
 				drop_add(DROP_queue_full, 1);

@@ -245,23 +245,30 @@ static uint64_t misses(void)
 	return sum;
 }
 
-void hook_read_drops(void)
+/* The sum of a per-CPU counter; 0 when it cannot be read. */
+static uint64_t sum_cpus(int map_fd, uint32_t key)
 {
 	int cpus = libbpf_num_possible_cpus();
-	uint64_t per_cpu[cpus > 0 ? cpus : 1];
+	uint64_t per_cpu[cpus > 0 ? cpus : 1], sum = 0;
 
-	for (uint32_t id = 0; id < DROPS_LEN && cpus > 0; id++) {
-		uint64_t sum = 0;
+	if (cpus <= 0 || bpf_map_lookup_elem(map_fd, &key, per_cpu))
+		return 0;
+	for (int cpu = 0; cpu < cpus; cpu++)
+		sum += per_cpu[cpu];
+	return sum;
+}
 
-		if (bpf_map_lookup_elem(bpf_map__fd(skel->maps.drops), &id, per_cpu))
+void hook_read_counters(void)
+{
+	for (uint32_t id = 0; id < DROPS_LEN; id++) {
+		uint64_t sum = id == DROP_hook_busy ? misses() : sum_cpus(bpf_map__fd(skel->maps.drops), id);
+
+		if (sum <= last_drops[id])
 			continue;
-		for (int cpu = 0; cpu < cpus; cpu++)
-			sum += per_cpu[cpu];
-		if (id == DROP_hook_busy)
-			sum = misses();
 		drop_add(id, sum - last_drops[id]);
 		last_drops[id] = sum;
 	}
+	stat_set(STAT_events_sent, sum_cpus(bpf_map__fd(skel->maps.events_sent), 0));
 }
 
 static void check_line(FILE *out, bool json, bool *first, const char *name, bool ok, const char *detail)

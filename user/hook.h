@@ -35,7 +35,7 @@ void hook_capture_whole(uint64_t sock);
 int hook_start(void);
 
 /* Adds what the programs dropped since the last call to drops[]. */
-void hook_read_drops(void);
+void hook_read_counters(void);
 
 /* Writes what this kernel offers and what is missing. Returns 0 when Spanhook can run, else -ENOTSUP or
  * -EPERM. */

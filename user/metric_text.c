@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "account.h"
 #include "cause.h"
 #include "link.h"
 #include "metric.h"
@@ -157,6 +158,10 @@ static void put_own(struct text *t)
 	    (unsigned long long)atomic_load(&cause_undecided[UNDECIDED_##reason]));
 #include "undecided.def"
 #undef UNDECIDED
+	put_head(t, "spanhook_unaccounted", "Seen at a stage, and neither passed on nor dropped: 0 at rest",
+		 "gauge");
+	for (const struct account *a = accounts; a < accounts + accounts_len; a++)
+		put(t, "spanhook_unaccounted{stage=\"%s\"} %lld\n", a->stage, (long long)account_open(a));
 	put_checks(t);
 	put_overflows(t);
 	put_process(t);

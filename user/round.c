@@ -6,6 +6,7 @@
 #include "link.h"
 #include "metric.h"
 #include "settle.h"
+#include "stats.h"
 #include "summary.h"
 #include "work.h"
 
@@ -39,8 +40,10 @@ void rounds_fini(void)
 static void finished(struct span *span)
 {
 	/* It ran before it was known that it matches nothing that was asked for. */
-	if (span->process && span->process->ignored)
+	if (span->process && span->process->ignored) {
+		stat_add(STAT_spans_ignored, 1);
 		return;
+	}
 	metrics_add(span);
 	if (summed)
 		summary_add(span);

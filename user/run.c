@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "account.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "base/wall.h"
@@ -191,7 +192,7 @@ static bool after_poll(uint64_t now)
 	conns_take_whole(hook_capture_whole);
 	if (now - last_second_ns >= SECOND_NS) {
 		last_second_ns = now;
-		hook_read_drops();
+		hook_read_counters();
 	}
 	return waits;
 }
@@ -228,7 +229,7 @@ static void drain(void)
 	now = now_ns();
 	rounds_end(now);
 	record_time(TAPE_END, now);
-	hook_read_drops();
+	hook_read_counters();
 	export_stop();
 }
 
@@ -242,6 +243,11 @@ static void say_attached(const struct config *config, uint64_t start_ns)
 /* Everything that was seen and everything that was lost. */
 static void report_stats(void)
 {
+	for (const struct account *a = accounts; a < accounts + accounts_len; a++)
+		log_info("%-8s %llu %s = %llu passed on + %llu dropped%s%lld open", a->stage,
+			 (unsigned long long)stat_get((enum stat_id)a->seen), a->what,
+			 (unsigned long long)account_passed(a), (unsigned long long)account_dropped(a),
+			 account_open(a) < 0 ? " - " : " + ", llabs(account_open(a)));
 #define STAT(symbol, name, type, help)                                                                       \
 	log_info("%-48s %llu", name, (unsigned long long)stat_get(STAT_##symbol));
 #include "stats.def"

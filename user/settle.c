@@ -199,6 +199,8 @@ void settle_flush(void (*sink)(struct span *span))
 			stat_add(STAT_spans, 1);
 			stat_add(STAT_spans_incomplete, w->span.incomplete);
 			sink(&w->span);
+		} else {
+			stat_add(STAT_spans_hidden, 1);
 		}
 		work_unref(w->parent);
 		work_unref(w->supposed);
