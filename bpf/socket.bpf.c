@@ -196,7 +196,7 @@ static __always_inline struct sock_state *sock_state_create(struct sock *sk)
 
 /* A transfer that is sent piece by piece. */
 struct pieces {
-	struct scratch *scratch;
+	__u32 slot; /* of its scratch */
 	struct payload payload;
 	__u32 at; /* bytes of it that were sent */
 	__u32 len;
@@ -207,10 +207,12 @@ struct pieces {
  * last. */
 static long emit_piece(__u32 i, struct pieces *p)
 {
-	struct scratch *scratch = p->scratch;
-	__u32 len = p->len - p->at;
+	__u32 len = p->len - p->at, slot = p->slot;
+	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &slot);
 	__u64 size;
 
+	if (!scratch)
+		return 1;
 	if (p->want > CAPTURE_MAX)
 		len = min_u32(len, CAPTURE_MAX);
 	scratch->e.len = len;
@@ -222,6 +224,19 @@ static long emit_piece(__u32 i, struct pieces *p)
 	p->at += len;
 	p->want -= min_u32(p->want, len);
 	return p->at >= p->len;
+}
+
+/* Global, so that the verifier looks at it once and not on each way that leads here. */
+__noinline int emit_pieces(struct pieces *p)
+{
+	struct pieces pieces;
+
+	if (!p)
+		return 0;
+	pieces = *p; /* bpf_loop() hands on what is on its caller's stack only */
+	if (!emit_piece(0, &pieces))
+		bpf_loop(WHOLE_LEN / CAPTURE_MAX, emit_piece, &pieces, 0);
+	return 0;
 }
 
 /* Is every byte of the socket needed? Asked when a transfer is not captured as a whole. */
@@ -286,7 +301,7 @@ static __always_inline void transfer(struct sock *sk, __u32 slot, __u32 len, __u
 	scratch->e.h.flags |= waiting_flags(sk);
 	if (!dir && len)
 		cause_set(sk, s->id, rx_pos + len);
-	pieces.scratch = scratch;
+	pieces.slot = slot;
 	pieces.len = len;
 	if (no_payload || !len || !payload_find(&pieces.payload)) {
 		scratch->e.head_len = scratch->e.tail_len = 0;
@@ -298,8 +313,7 @@ static __always_inline void transfer(struct sock *sk, __u32 slot, __u32 len, __u
 		check_whole(s);
 	pieces.want = s->capture_left > LEAD_LEN ? s->capture_left : LEAD_LEN;
 	s->capture_left -= min_u32(s->capture_left, len);
-	if (!emit_piece(0, &pieces))
-		bpf_loop(WHOLE_LEN / CAPTURE_MAX, emit_piece, &pieces, 0);
+	emit_pieces(&pieces);
 }
 
 static __always_inline int sent(struct sock *sk, __u32 slot, int ret)
