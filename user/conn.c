@@ -102,8 +102,16 @@ struct conn *conn_peer(const struct conn *c)
 	return c->tuple ? table_find(&ends, tuple_key(c, true), is_other_end, c) : NULL;
 }
 
+static int is_same_end(const void *value, const void *arg)
+{
+	const struct conn *a = value, *b = arg;
+
+	return a->local.family == AF_UNIX && a->id == b->id && a->peer_id == b->peer_id;
+}
+
 static void index_end(struct conn *c)
 {
+	struct conn *old;
 	uint64_t key;
 
 	if (c->local.family == AF_UNIX ? !c->id || !c->peer_id : !c->local.port || !c->peer.port)
@@ -113,6 +121,12 @@ static void index_end(struct conn *c)
 		return;
 	if (c->tuple)
 		table_remove(&ends, c->tuple, c);
+	/* The close of a unix socket is not seen, and the kernel gives its id to another. */
+	old = table_find(&ends, key, is_same_end, c);
+	if (old) {
+		table_remove(&ends, key, old);
+		old->tuple = 0;
+	}
 	c->tuple = table_put(&ends, key, c) == 0 ? key : 0;
 }
 
