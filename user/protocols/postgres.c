@@ -409,7 +409,8 @@ static ssize_t postgres_parse(void *arg, enum flow flow, const struct parser_inp
 		return read_rest(state, in, ret_message);
 	if (flow == FLOW_REQUEST && s.p[0] == '\0')
 		return read_startup(state, in, ret_message);
-	if (flow == FLOW_RESPONSE && state->encryption && (s.p[0] == 'S' || s.p[0] == 'G' || s.p[0] == 'N'))
+	if (flow == FLOW_RESPONSE && state->encryption && !state->open &&
+	    (s.p[0] == 'S' || s.p[0] == 'G' || s.p[0] == 'N'))
 		return read_encryption(state, s.p[0], ret_message);
 	if (s.len < POSTGRES_HEADER_LEN)
 		return in->cut ? -EPROTO : 0;
