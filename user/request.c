@@ -111,7 +111,9 @@ static void describe_statement(struct span *span, const struct conn *c, const st
 		span_set_text(span, TEXT_METHOD, m->method);
 		span_set_text(span, TEXT_SUMMARY, m->method);
 	}
-	span_set_text(span, TEXT_NAMESPACE, (struct slice){ c->namespace, c->namespace_len });
+	/* The first one is that of the request that names it, too. */
+	span_set_text(span, TEXT_NAMESPACE,
+		      c->namespace_len ? (struct slice){ c->namespace, c->namespace_len } : m->namespace);
 }
 
 void request_describe(struct span *span, const struct conn *c, const struct message *m)

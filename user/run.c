@@ -207,7 +207,8 @@ static void loop(const struct config *config, pid_t command, int *ret_status)
 	while (!stopped) {
 		uint64_t now = now_ns();
 
-		if (export_broken() || now >= end_ns || (ends_with_targets && targets_alive() == 0 && !busy))
+		if (export_broken() || now >= end_ns ||
+		    (ends_with_targets && targets_alive() == 0 && !command && !busy))
 			break;
 		ring_wait(busy                                       ? BUSY_WAIT_MS
 			  : end_ns - now < IDLE_WAIT_MS * 1000000ULL ? (int)((end_ns - now) / 1000000) + 1

@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: Apache-2.0
+"""PostgreSQL and its own clients: each statement is one span at each end, with what the server said of it."""
+
+import collections
+import os
+import shutil
+import subprocess
+import tempfile
+
+import pytest
+
+import servers
+from harness import Forked, Gate
+from libpq import FATAL_ERROR, OK, PIPELINE_ABORTED, Connection, library
+
+PGBENCH = ["BEGIN", "END"]  # of its statements, those that name no table of its own
+
+
+@pytest.fixture(scope="module")
+def database():
+    folder = tempfile.mkdtemp(prefix="spanhook-")
+    os.chmod(folder, 0o755)
+    try:
+        server = servers.Postgres(folder)
+        server.sql("CREATE TABLE orders (id int, item text)")
+        server.sql("INSERT INTO orders SELECT i, 'x' FROM generate_series(1, 10) i")
+        yield server
+        server.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def client(database, started, attach):
+    """client(function, ...) runs function(connection) in a process of its own, traced; returns the spans."""
+
+    def run(function, *options, early=None):
+        library()
+        gate, ready = Gate(), Gate()
+
+        def play():
+            connection = None
+            if early:
+                connection = Connection(database.conninfo)
+                early(connection)
+            ready.open()
+            gate.wait()
+            connection = connection or Connection(database.conninfo)
+            function(connection)
+            connection.close()
+
+        process = started(Forked(play))
+        ready.wait()
+        tracer = attach("-p", process.pid, *options)
+        gate.open()
+        assert process.wait() == 0
+        return in_order(tracer.wait_end())
+
+    return run
+
+
+def in_order(spans):
+    assert not [s for s in spans if "incomplete" in s]
+    return sorted(spans, key=lambda s: s["timestamp"])
+
+
+def fields(spans, *names):
+    return [tuple(s.get(name) for name in names) for s in spans]
+
+
+def test_psql(database, attach):
+    """Several statements in a string, rows, no rows, COPY both ways, an error: as psql's -c sends them."""
+    script = [
+        "CREATE TEMP TABLE t (a int); INSERT INTO t VALUES (1), (2); SELECT * FROM t WHERE a IN (1, 2, 3)",
+        "UPDATE t SET a = a + 1 WHERE a > 1",
+        "SELECT 'secret' FROM orders JOIN t ON a = id",
+        "COPY t TO STDOUT",
+        "SELECT 1 / (a - 3) FROM t",
+        "DROP TABLE t",
+    ]
+    tracer = attach("--", *database.psql(*[arg for text in script for arg in ("-c", text)]))
+    assert tracer.wait() == 0
+    spans = in_order(tracer.spans())
+    assert fields(spans, "name", "db_rows", "db_response_status_code") == [
+        ("CREATE TABLE t", None, None),
+        ("INSERT t", 2, None),
+        ("SELECT t", 2, None),
+        ("UPDATE t", 1, None),
+        ("SELECT orders t", 2, None),
+        ("COPY t", 2, None),
+        ("SELECT t", None, "22012"),
+        ("DROP TABLE t", None, None),
+    ]
+    assert fields(spans, "kind", "protocol", "db_system_name", "db_namespace", "peer") == [
+        ("client", "postgresql", "postgresql", "postgres", f"127.0.0.1:{database.port}")
+    ] * len(spans)
+    assert fields(spans, "db_operation_name", "db_collection_name", "db_query_text")[2:5] == [
+        ("SELECT", "t", "SELECT * FROM t WHERE a IN (?)"),
+        ("UPDATE", "t", "UPDATE t SET a = a + ? WHERE a > ?"),
+        ("SELECT", "orders", "SELECT ? FROM orders JOIN t ON a = id"),
+    ]
+    assert [s["error_type"] for s in spans if "error_type" in s] == ["22012"]
+
+
+def test_literals(database, attach):
+    """They are kept only when that is asked for."""
+    tracer = attach("--query-text", "raw", "--", *database.psql("-c", "SELECT 'secret'"))
+    assert tracer.wait() == 0
+    assert fields(tracer.spans(), "db_query_text") == [("SELECT 'secret'",)]
+
+
+def test_login_that_fails(database, attach):
+    """That is the span; a login that does not fail is none."""
+    psql = database.psql("-c", "SELECT 1")
+    psql[psql.index("-d") + 1] = database.conninfo.replace("dbname=postgres", "dbname=nowhere")
+    tracer = attach("--", *psql)
+    assert tracer.wait() == 2
+    got = fields(tracer.spans(), "name", "db_namespace", "db_response_status_code")
+    assert got == [("CONNECT", "nowhere", "3D000")]
+
+
+def test_parameters(client):
+    """Statements with parameters and prepared ones: what was prepared is what is executed."""
+
+    def play(c):
+        assert c.exec_params("SELECT item FROM orders WHERE id = $1", 3)[0] in OK
+        assert c.prepare("by_id", "SELECT * FROM orders WHERE id < $1")[0] in OK
+        assert c.prepare("other", "DELETE FROM orders WHERE id = $1")[0] in OK
+        assert c.exec_prepared("by_id", 4)[0] in OK
+        assert c.exec_prepared("other", 100)[0] in OK
+        assert c.exec_prepared("by_id", 6)[0] in OK
+        assert c.exec_params("SELECT $1::int / 0", 3) == (FATAL_ERROR, "22012")
+
+    assert fields(client(play), "name", "db_query_text", "db_rows", "error_type") == [
+        ("SELECT orders", "SELECT item FROM orders WHERE id = $1", 1, None),
+        ("SELECT orders", "SELECT * FROM orders WHERE id < $1", 3, None),
+        ("DELETE orders", "DELETE FROM orders WHERE id = $1", 0, None),
+        ("SELECT orders", "SELECT * FROM orders WHERE id < $1", 5, None),
+        ("SELECT", "SELECT $1::int / ?", None, "22012"),
+    ]
+
+
+def test_prepare_that_fails(client):
+    """Only then it is a span."""
+
+    def play(c):
+        assert c.prepare("bad", "SELECT nothing FROM nowhere") == (FATAL_ERROR, "42P01")
+        assert c.exec("SELECT 1")[0] in OK
+
+    assert fields(client(play), "name", "error_type") == [("SELECT nowhere", "42P01"), ("SELECT", None)]
+
+
+def test_prepared_before_the_attach(client):
+    """The connection was open and the statement was prepared: its name is what is known."""
+
+    def early(c):
+        assert c.prepare("by_id", "SELECT * FROM orders WHERE id < $1")[0] in OK
+
+    def play(c):
+        assert c.exec_prepared("by_id", 4)[0] in OK
+        assert c.exec("SELECT item FROM orders")[0] in OK
+
+    assert fields(client(play, early=early), "name", "db_query_text", "db_rows") == [
+        ("EXECUTE", "EXECUTE by_id", 3),
+        ("SELECT orders", "SELECT item FROM orders", 10),
+    ]
+
+
+def pipelined(n=100):
+    return [f"SELECT {i} / {0 if i % 10 == 9 else 1} AS {'bad' if i % 10 == 9 else 'good'}_{i}" for i in range(n)]
+
+
+def test_pipeline(client):
+    """100 deep, each in a group of its own, every tenth failing: each error is on its own statement."""
+    texts = pipelined()
+
+    def play(c):
+        results = c.pipeline(texts, True)
+        assert results == [(FATAL_ERROR, "22012") if i % 10 == 9 else (OK[1], None) for i in range(100)]
+
+    spans = client(play)
+    assert len(spans) == 100
+    want = {f"SELECT ? / ? AS bad_{i}" if i % 10 == 9 else f"SELECT ? / ? AS good_{i}" for i in range(100)}
+    assert {s["db_query_text"] for s in spans} == want
+    for s in spans:
+        bad = " bad_" in s["db_query_text"]
+        assert fields([s], "error_type", "db_rows") == [("22012", None) if bad else (None, 1)]
+
+
+def test_pipeline_of_one_group(client):
+    """The first error has all that follow it in the group not executed; the next group is right again."""
+    texts = pipelined()
+
+    def play(c):
+        results = c.pipeline(texts, False)
+        assert [status for status, _ in results] == [OK[1]] * 9 + [FATAL_ERROR] + [PIPELINE_ABORTED] * 90
+        assert c.exec("SELECT 1 AS last")[0] in OK
+
+    spans = client(play)
+    got = {s["db_query_text"]: s.get("error_type") for s in spans}
+    assert len(spans) == len(got) == 101
+    for i in range(9):
+        assert got[f"SELECT ? / ? AS good_{i}"] is None
+    assert got["SELECT ? / ? AS bad_9"] == "22012"
+    for i in range(10, 100):
+        assert got[f"SELECT ? / ? AS {'bad' if i % 10 == 9 else 'good'}_{i}"] == "not_executed"
+    assert got["SELECT ? AS last"] is None
+
+
+def test_large_results(client):
+    """Rows by the megabyte, and what follows them on the connection."""
+
+    def play(c):
+        for i in range(5):
+            assert c.exec(f"SELECT repeat('x', 1000) AS a{i} FROM generate_series(1, 3000)")[0] in OK
+            assert c.exec(f"SELECT {i} AS b{i} FROM orders")[0] in OK
+
+    spans = client(play)
+    pair = ("SELECT repeat(?, ?) AS a{} FROM generate_series(?, ?)", "SELECT ? AS b{} FROM orders")
+    texts = [text.format(i) for i in range(5) for text in pair]
+    assert fields(spans, "db_query_text", "db_rows") == [(text, 3000 if "repeat" in text else 10) for text in texts]
+    assert all(s["response_bytes"] > 3000 * 1000 for s in spans if s["db_rows"] == 3000)
+
+
+def kinds(spans):
+    assert not [s for s in spans if "incomplete" in s or "error_type" in s]
+    names = [(s["db_operation_name"], s["db_query_text"]) for s in spans]
+    return collections.Counter(name.upper() for name, text in names if "pgbench" in text or name in PGBENCH)
+
+
+def calls(database):
+    """What the server counted since the last time, by kind of statement."""
+    rows = database.sql("SELECT calls, query FROM pg_stat_statements WHERE query !~ 'pg_stat_statements'")
+    database.sql("SELECT pg_stat_statements_reset()")
+    counted = collections.Counter()
+    for row in rows.split("\n"):
+        n, _, query = row.partition("|")
+        if n.isdigit() and ("pgbench" in query or query in PGBENCH):
+            counted[query.split()[0].upper()] += int(n)
+    return counted
+
+
+@pytest.fixture(scope="module")
+def bench(database):
+    """bench(options...) is a pgbench run, 50 transactions of 7 statements from each of 4 clients."""
+    pgbench = f"{database.bin}/pgbench"
+    init = [pgbench, "-i", "-q", "-s", "1", "-n", "-h", "127.0.0.1", "-p", str(database.port), "-U", "app", "postgres"]
+    subprocess.run(init, check=True, stderr=subprocess.DEVNULL, timeout=60)
+    return lambda *options: [pgbench, "-n", "-c", "4", "-j", "2", "-t", "50", *options, *init[6:]]
+
+
+@pytest.mark.parametrize("mode", ["simple", "extended", "prepared"])
+@pytest.mark.parametrize("end", ["client", "server"])
+def test_pgbench(database, bench, attach, end, mode):
+    """As many spans of each kind of statement as the server counted."""
+    calls(database)
+    if end == "client":
+        tracer = attach("--", *bench("-M", mode))
+        assert tracer.wait() == 0
+        spans = [s for s in tracer.spans() if s["kind"] == "client"]
+    else:
+        tracer = attach("-p", database.pid)
+        subprocess.run(bench("-M", mode), check=True, capture_output=True, timeout=60)
+        tracer.wait_spans(200 * 7, kind="server")
+        spans = [s for s in tracer.finish() if s["kind"] == "server"]
+    want = calls(database)
+    # Utility statements of plans that are kept are not counted again (pg_stat_statements of PostgreSQL 15).
+    if mode == "prepared":
+        want.update({kind: 200 - want[kind] for kind in ("BEGIN", "END")})
+    assert kinds(spans) == want
+    assert want["UPDATE"] == 600
