@@ -9,7 +9,9 @@ declare -A packages=(
 		libmicrohttpd-dev libcurl4-openssl-dev libcjson-dev libsqlite3-dev curl procps"
 	[test]="git libcmocka-dev python3-pytest libclang-rt-14-dev clang-format clang-tidy
 		shellcheck mandoc nginx-light apache2-bin gunicorn python3-flask python3-aiohttp wrk prometheus
-		mount iproute2 nftables postgresql"
+		redis-server redis-tools memcached
+		postgresql
+		mount iproute2 nftables"
 )
 # Another distributor's Node.js will do; Debian's would replace it.
 command -v node >/dev/null || packages[test]+=" nodejs"

@@ -28,11 +28,6 @@ struct resp_header {
  */
 enum guess resp_read(struct slice s, struct resp_header *ret_header);
 
-/* "*~>%|": elements follow. */
-bool resp_is_aggregate(char type);
-/* "$=!": bytes follow. */
-bool resp_is_string(char type);
-/* "-!" */
 bool resp_is_error(char type);
 
 /* How many elements follow an aggregate's header; 0 for other types. */
