@@ -84,11 +84,11 @@ $(B)/service/%.o: service/%.c
 	$(Q)$(CC) $(CFLAGS) -Iservice/base -fomit-frame-pointer -c -o $@ $<
 $(B)/order-service: $(ORDER_OBJ)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lmicrohttpd -lcurl -lcjson -lsqlite3 -lpthread
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lmicrohttpd -lcurl -lcjson -lsqlite3 -lpq -lhiredis -lpthread
 $(INCODE_OBJ): override CFLAGS += -Iservice/order
 $(B)/order-service-incode: $(ORDER_OBJ) $(INCODE_OBJ)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(LDFLAGS) $(INCODE_WRAP:%=-Wl,--wrap=%) -o $@ $^ -lmicrohttpd -lcurl -lcjson -lsqlite3 -lpthread
+	$(Q)$(CC) $(LDFLAGS) $(INCODE_WRAP:%=-Wl,--wrap=%) -o $@ $^ -lmicrohttpd -lcurl -lcjson -lsqlite3 -lpq -lhiredis -lpthread
 $(B)/backend: $(BACKEND_OBJ)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lmicrohttpd -lcjson -lpthread

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Starts the order service and what it calls, traces it from outside, sends orders of all outcomes and shows
-# the result. Ends all that it started, unless DEMO_STAY=1.
+# the result. Ends all that it started, unless DEMO_STAY=1. STORE=postgres: orders are kept in PostgreSQL, users and
+# events in Redis, both of which run here for as long as it takes.
 set -eu
 cd "$(dirname "$0")/.."
 B=${B:-build}
@@ -40,6 +41,65 @@ start() {
 	ports[$name]=$(sed -n 's/.*listening on .*:\([0-9]*\)$/\1/p' "$work/$name.log" | head -n 1)
 }
 
+# A port that nobody listens on.
+free_port() {
+	local port
+	while port=$((RANDOM % 20000 + 20000)) && (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do :; done
+	echo "$port"
+}
+
+# as USER COMMAND...: becomes the command, without the rights of root
+as() {
+	local user=$1
+	shift
+	if ((EUID)); then exec "$@"; else exec setpriv --reuid="$user" --regid="$user" --init-groups "$@"; fi
+}
+
+# folder USER NAME: one in which only that user's server has a say
+folder() {
+	mkdir -m 700 "$work/$2.data"
+	((EUID)) || chown "$1:" "$work/$2.data"
+}
+
+start_postgres() {
+	local bin port data=$work/postgres.data
+	bin=$(find /usr/lib/postgresql/*/bin -maxdepth 0 | sort -V | tail -n 1)
+	port=$(free_port)
+	folder postgres postgres
+	(cd / && as postgres "$bin/initdb" -D "$data" -U shop -A trust --no-sync) >"$work/initdb.log"
+	(cd / && as postgres "$bin/postgres" -D "$data" -p "$port" -c listen_addresses=127.0.0.1 \
+		-c unix_socket_directories= -c fsync=off) >"$work/postgres.log" 2>&1 &
+	wait_for postgres "$bin/createdb" -h 127.0.0.1 -p "$port" -U shop shop
+	ports[postgres]=$port
+}
+
+start_redis() {
+	local port
+	port=$(free_port)
+	folder redis redis
+	(as redis redis-server --port "$port" --bind 127.0.0.1 --dir "$work/redis.data" --save '') >"$work/redis.log" 2>&1 &
+	wait_for redis redis-cli -h 127.0.0.1 -p "$port" ping
+	ports[redis]=$port
+}
+
+stores=(--database "sqlite://$work/orders.db" --events "file://$work/events.jsonl")
+case ${STORE:-sqlite} in
+sqlite) ;;
+postgres)
+	tests/deps.sh stores
+	chmod 711 "$work"
+	say "PostgreSQL and Redis"
+	start_postgres
+	start_redis
+	stores=(--database "postgres://shop@127.0.0.1:${ports[postgres]}/shop" --cache "redis://127.0.0.1:${ports[redis]}")
+	echo "on ports ${ports[postgres]} and ${ports[redis]}"
+	;;
+*)
+	echo "usage: STORE=sqlite|postgres $0" >&2
+	exit 2
+	;;
+esac
+
 say "Four backends and the order service, none of which knows of tracing"
 for role in user product inventory payment; do
 	start "$role" "$B/backend" --role "$role" --port 0 --latency-ms 2 --jitter-ms 4 --data "service/data/$role.json"
@@ -47,7 +107,7 @@ for role in user product inventory payment; do
 done
 start order "$B/order-service" --port 0 --user-url "http://127.0.0.1:${ports[user]}" --product-url "http://127.0.0.1:${ports[product]}" \
 	--inventory-url "http://127.0.0.1:${ports[inventory]}" --payment-url "http://127.0.0.1:${ports[payment]}" \
-	--database "sqlite://$work/orders.db" --events "file://$work/events.jsonl"
+	"${stores[@]}"
 echo "order service on port ${ports[order]}, process ${pids[order]}"
 
 say "spanhook attach -p ${pids[order]} (and the user service's process, to show both ends of a call)"

@@ -6,12 +6,13 @@ set -eu
 
 declare -A packages=(
 	[build]="gcc libc6-dev clang llvm make bpftool libbpf-dev libelf-dev zlib1g-dev
-		libmicrohttpd-dev libcurl4-openssl-dev libcjson-dev libsqlite3-dev curl procps"
+		libmicrohttpd-dev libcurl4-openssl-dev libcjson-dev libsqlite3-dev libpq-dev libhiredis-dev curl procps"
 	[test]="git libcmocka-dev python3-pytest libclang-rt-14-dev clang-format clang-tidy
 		shellcheck mandoc nginx-light apache2-bin gunicorn python3-flask python3-aiohttp wrk prometheus
 		redis-server redis-tools memcached
 		postgresql
 		mount iproute2 nftables"
+	[stores]="postgresql redis-server util-linux"
 )
 # Another distributor's Node.js will do; Debian's would replace it.
 command -v node >/dev/null || packages[test]+=" nodejs"
@@ -23,7 +24,7 @@ installed() {
 missing=()
 for group; do
 	if [[ -z ${packages[$group]-} ]]; then
-		echo "usage: $0 [build] [test]" >&2
+		echo "usage: $0 [build] [test] [stores]" >&2
 		exit 2
 	fi
 	for package in ${packages[$group]}; do

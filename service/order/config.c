@@ -17,6 +17,7 @@ static const char about[] =
 
 static const char examples[] =
 	"  order-service --port 8080 --database sqlite:///var/lib/shop/orders.db\n"
+	"  order-service --database postgres://shop@127.0.0.1:5432/shop --cache redis://127.0.0.1:6379\n"
 	"  order-service --port 0 --mode thread-pool --threads 8 --timeout-ms 2000\n"
 	"  order-service --user-url http://10.0.0.5:8081 --product-url http://10.0.0.6:8082\n"
 	"  curl -d '{\"user_id\":1,\"items\":[{\"product_id\":1,\"quantity\":2}],\n"
@@ -46,7 +47,7 @@ int config_read(int argc, char **argv, struct config *ret)
 		.payment_url = "http://127.0.0.1:8084",
 		.timeout_ms = 10000,
 		.database = "sqlite://orders.db",
-		.events = "file://order-events.jsonl",
+		.cache = "none",
 	};
 	const struct option_row rows[] = {
 		{ "bind", "ADDRESS", "listen on this address", &c.bind, OPTION_TEXT, 0, 0 },
@@ -61,8 +62,12 @@ int config_read(int argc, char **argv, struct config *ret)
 		  OPTION_TEXT, 0, 0 },
 		{ "timeout-ms", "MS", "the longest that one call to a service takes", &c.timeout_ms,
 		  OPTION_NUMBER, 1, 600000 },
-		{ "database", "URL", "sqlite://PATH", &c.database, OPTION_TEXT, 0, 0 },
-		{ "events", "URL", "file://PATH, one JSON object a line", &c.events, OPTION_TEXT, 0, 0 },
+		{ "database", "URL", "sqlite://PATH or postgres://USER@HOST:PORT/NAME", &c.database,
+		  OPTION_TEXT, 0, 0 },
+		{ "cache", "URL", "redis://HOST:PORT or none", &c.cache, OPTION_TEXT, 0, 0 },
+		{ "events", "URL",
+		  "file://PATH or redis://HOST:PORT; the cache's, or else file://order-events.jsonl",
+		  &c.events, OPTION_TEXT, 0, 0 },
 		{ NULL, NULL, NULL, NULL, OPTION_TEXT, 0, 0 },
 	};
 	const struct command command = { SERVICE_NAME, SERVICE_VERSION, about, examples, rows };
@@ -78,6 +83,8 @@ int config_read(int argc, char **argv, struct config *ret)
 	if (!is_http_url("user-url", c.user_url) || !is_http_url("product-url", c.product_url) ||
 	    !is_http_url("inventory-url", c.inventory_url) || !is_http_url("payment-url", c.payment_url))
 		return -EINVAL;
+	if (!c.events)
+		c.events = strcmp(c.cache, "none") != 0 ? c.cache : "file://order-events.jsonl";
 	c.threads = strcmp(mode, "thread-pool") == 0 ? threads : 0;
 	*ret = c;
 	return 0;

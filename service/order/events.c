@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct events_kind *const kinds[] = { &events_file };
+static const struct events_kind *const kinds[] = { &events_file, &events_redis };
 
 int events_open(const char *url, struct events **ret)
 {

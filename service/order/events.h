@@ -18,7 +18,7 @@ struct events {
 	const struct events_kind *kind;
 };
 
-extern const struct events_kind events_file;
+extern const struct events_kind events_file, events_redis;
 
 /* Opens the publisher of a URL. -EINVAL (no such kind) or another -errno: after a line on stderr. */
 int events_open(const char *url, struct events **ret);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "cache.h"
 #include "config.h"
 #include "endpoints.h"
 #include "events.h"
@@ -23,6 +24,8 @@ static int serve(const struct config *config, struct service *service)
 
 	err = store_open(config->database, &service->store);
 	if (!err)
+		err = cache_open(config->cache, &service->cache);
+	if (!err)
 		err = events_open(config->events, &service->events);
 	return err ? err : http_serve(&http);
 }
@@ -43,6 +46,7 @@ int main(int argc, char **argv)
 	curl_global_init(CURL_GLOBAL_DEFAULT);
 	result = serve(&config, &service);
 	events_close(service.events);
+	cache_close(service.cache);
 	store_close(service.store);
 	curl_global_cleanup();
 	return result ? 1 : 0;

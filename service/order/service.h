@@ -4,6 +4,7 @@
 #define SERVICE_NAME    "order-service"
 #define SERVICE_VERSION "1.2.0"
 
+struct cache;
 struct events;
 struct store;
 
@@ -18,5 +19,6 @@ struct service {
 	struct upstream users, products, inventory;
 	unsigned int timeout_ms; /* for one call to another service */
 	struct store *store;
+	struct cache *cache; /* NULL: there is none */
 	struct events *events;
 };

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct store_kind *const kinds[] = { &store_sqlite };
+static const struct store_kind *const kinds[] = { &store_sqlite, &store_postgres };
 
 int store_open(const char *url, struct store **ret)
 {

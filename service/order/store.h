@@ -19,7 +19,7 @@ struct store {
 	const struct store_kind *kind;
 };
 
-extern const struct store_kind store_sqlite;
+extern const struct store_kind store_sqlite, store_postgres;
 
 /* Opens the store of a URL, and makes its table if there is none. -EINVAL (no such kind), -EIO: after a line
  * on stderr. */
