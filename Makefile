@@ -85,7 +85,6 @@ $(B)/service/%.o: service/%.c
 $(B)/order-service: $(ORDER_OBJ)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lmicrohttpd -lcurl -lcjson -lsqlite3 -lpq -lhiredis -lpthread
-$(INCODE_OBJ): override CFLAGS += -Iservice/order
 $(B)/order-service-incode: $(ORDER_OBJ) $(INCODE_OBJ)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) $(INCODE_WRAP:%=-Wl,--wrap=%) -o $@ $^ -lmicrohttpd -lcurl -lcjson -lsqlite3 -lpq -lhiredis -lpthread
@@ -154,7 +153,7 @@ install: $(B)/spanhook ## install to DESTDIR/PREFIX
 clean: ## remove build/
 	$(Q)rm -rf build
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 .PHONY: clean help
 
 -include $(shell find $(B) -path $(B)/vm -prune -o -name '*.d' -type f -print 2>/dev/null)

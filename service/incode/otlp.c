@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "otlp.h"
 
-#include "service.h"
+#include "../order/service.h"
 #include "stamp.h"
 
 #include <errno.h>
@@ -62,26 +62,15 @@ size_t otlp_escape(char *to, size_t size, const char *s)
 	return len;
 }
 
-static void put_hex(char *to, const uint8_t *bytes, size_t len)
-{
-	static const char digits[] = "0123456789abcdef";
-
-	for (size_t i = 0; i < len; i++) {
-		*to++ = digits[bytes[i] >> 4];
-		*to++ = digits[bytes[i] & 15];
-	}
-	*to = '\0';
-}
-
 static size_t encode(const struct trace_span *span, char text[static SPAN_LEN_MAX])
 {
 	char trace_id[33], id[17], parent[17] = "", name[2 * TRACE_NAME_MAX];
 	int len;
 
-	put_hex(trace_id, span->trace_id, sizeof(span->trace_id));
-	put_hex(id, span->id, sizeof(span->id));
+	trace_hex(trace_id, span->trace_id, sizeof(span->trace_id));
+	trace_hex(id, span->id, sizeof(span->id));
 	if (span->has_parent)
-		put_hex(parent, span->parent_id, sizeof(span->parent_id));
+		trace_hex(parent, span->parent_id, sizeof(span->parent_id));
 	otlp_escape(name, sizeof(name), span->name);
 	len = snprintf(
 		text, SPAN_LEN_MAX,

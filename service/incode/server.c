@@ -3,7 +3,7 @@
  * libmicrohttpd: each request is a server span, from its request line until its response is sent. The
  * daemon's own handler is called through ours, with a state of its own.
  */
-#include "endpoints.h"
+#include "../order/endpoints.h"
 #include "otlp.h"
 #include "trace.h"
 

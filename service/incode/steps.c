@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The business functions: each call is an internal span. */
-#include "order.h"
+#include "../order/order.h"
 #include "trace.h"
 
 #include <string.h>

@@ -147,26 +147,24 @@ void trace_continue(struct trace_span *span, const char *traceparent)
 	span->sampled = flags & 1;
 }
 
-static char *put_hex(char *p, const uint8_t *bytes, size_t len)
+void trace_hex(char *to, const uint8_t *bytes, size_t len)
 {
 	static const char digits[] = "0123456789abcdef";
 
 	for (size_t i = 0; i < len; i++) {
-		*p++ = digits[bytes[i] >> 4];
-		*p++ = digits[bytes[i] & 15];
+		*to++ = digits[bytes[i] >> 4];
+		*to++ = digits[bytes[i] & 15];
 	}
-	return p;
+	*to = '\0';
 }
 
 void trace_parent_text(const struct trace_span *span, char ret[static TRACEPARENT_LEN + 1])
 {
-	char *p = ret;
+	char trace_id[33], id[17];
 
-	memcpy(p, "00-", 3);
-	p = put_hex(p + 3, span->trace_id, sizeof(span->trace_id));
-	*p++ = '-';
-	p = put_hex(p, span->id, sizeof(span->id));
-	memcpy(p, span->sampled ? "-01" : "-00", 4);
+	trace_hex(trace_id, span->trace_id, sizeof(span->trace_id));
+	trace_hex(id, span->id, sizeof(span->id));
+	snprintf(ret, TRACEPARENT_LEN + 1, "00-%s-%s-%02x", trace_id, id, span->sampled);
 }
 
 static void add(struct trace_span *span, const char *key, const char *type, const char *value)

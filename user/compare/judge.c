@@ -248,7 +248,7 @@ static int tally_all(struct judge *j)
 
 	for (uint32_t from = 0; from < j->len; from = slice_end(j, from))
 		labels++;
-	r->tallies = calloc(labels, sizeof(*r->tallies));
+	r->tallies = calloc(labels + 1, sizeof(*r->tallies));
 	if (!r->tallies)
 		return -ENOMEM;
 	for (uint32_t from = 0, to; from < j->len; from = to) {

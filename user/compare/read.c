@@ -159,13 +159,15 @@ static void add_value(struct reader *r, const struct translation *t, const cJSON
 {
 	char buf[32], *printed;
 
+	if (!value)
+		return;
 	if (cJSON_IsString(value)) {
 		add_as(r, t, slice_of(value->valuestring));
 	} else if (cJSON_IsNumber(value)) {
 		add_as(r, t, number_text(value->valuedouble, buf));
 	} else if (cJSON_IsBool(value)) {
 		add_as(r, t, cJSON_IsTrue(value) ? SLICE("true") : SLICE("false"));
-	} else if (value && !cJSON_IsNull(value)) {
+	} else if (!cJSON_IsNull(value)) {
 		printed = cJSON_PrintUnformatted(value);
 		add_as(r, t, slice_of(printed));
 		free(printed);
