@@ -126,9 +126,11 @@ struct tcp_sock {
 	u32 rcv_nxt;
 	u32 copied_seq;
 	u32 write_seq;
+	u32 snd_nxt;
 	u32 snd_una;
 	u64 bytes_received;
 	u64 bytes_acked;
+	u64 tcp_clock_cache;
 };
 
 struct sockaddr_un {

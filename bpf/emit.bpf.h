@@ -25,11 +25,11 @@ static __always_inline void event_init(struct event *e, __u16 type, __u16 flags,
 /* A wake-up costs the traced process an interrupt, so it is given only when it is due. */
 static __always_inline __u64 wake_flags(__u64 now_ns)
 {
-	__u64 since_ns = now_ns - last_wake_ns;
+	__s64 since_ns = now_ns - last_wake_ns; /* of another processor, or later than what was sent */
 
-	if (since_ns < WAKE_BUSY_NS)
+	if (since_ns < (__s64)WAKE_BUSY_NS)
 		return BPF_RB_NO_WAKEUP;
-	if (since_ns < WAKE_IDLE_NS && bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) < settings.wake_len)
+	if (since_ns < (__s64)WAKE_IDLE_NS && bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) < settings.wake_len)
 		return BPF_RB_NO_WAKEUP;
 	last_wake_ns = now_ns;
 	return BPF_RB_FORCE_WAKEUP;

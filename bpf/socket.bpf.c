@@ -98,6 +98,18 @@ static __always_inline bool tcp_is_fresh(const struct sock *sk, const struct tcp
 	return received == rx_len && sent <= (__u64)tx_len + 1;
 }
 
+/*
+ * When what was just sent left, if all of it has: a hook at the start of a send there is not, and over
+ * loopback its end comes after the peer was served. TCP reads the clock, CLOCK_MONOTONIC, for what it
+ * transmits (tcp_mstamp_refresh() in tcp_write_xmit(); kernel 4.20).
+ */
+static __always_inline __u64 tcp_sent_ns(const struct tcp_sock *tp, __u64 now_ns)
+{
+	__u64 ns = tp->tcp_clock_cache;
+
+	return tp->snd_nxt == tp->write_seq && ns < now_ns ? ns : now_ns;
+}
+
 static __always_inline void fill_addresses(const struct sock *sk, __u8 *local_ip, __u8 *peer_ip)
 {
 	if (sk->__sk_common.skc_family == AF_INET6) {
@@ -290,6 +302,8 @@ static __always_inline void transfer(struct sock *sk, __u32 slot, __u32 len, __u
 		s->capture_left = s->whole ? WHOLE_LEN : settings.capture_len;
 	}
 	event_init(&scratch->e.h, EVENT_DATA, dir, s->id);
+	if (tp && dir)
+		scratch->e.h.time_ns = tcp_sent_ns(tp, scratch->e.h.time_ns);
 	if (!s->announced_ns || scratch->e.h.time_ns - s->announced_ns > ANNOUNCE_NS)
 		announce(sk, s, bpf_get_current_pid_tgid(), tx_pos, rx_pos);
 
