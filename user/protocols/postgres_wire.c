@@ -192,8 +192,9 @@ enum guess postgres_chain(enum flow flow, struct slice s)
 			chain = GUESS_YES;
 		s = slice_from(body, len);
 	}
+	/* A length's first byte is zero below POSTGRES_GUESS_MAX. */
 	if (s.len > 0 && s.len < POSTGRES_HEADER_LEN &&
-	    !(flow == FLOW_REQUEST ? requests : responses)[s.p[0] & 127])
+	    (!(flow == FLOW_REQUEST ? requests : responses)[s.p[0] & 127] || (s.len > 1 && s.p[1])))
 		return GUESS_NO;
 	return chain;
 }
