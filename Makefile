@@ -32,7 +32,7 @@ override CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined 
 override LDFLAGS += -fsanitize=address,undefined
 endif
 
-USER_LIBS := -lbpf -lelf -lz -lmicrohttpd -lcjson -lpthread
+USER_LIBS := -lbpf -ldw -lelf -lz -lmicrohttpd -lcjson -lpthread
 USER_SRC := $(wildcard user/*.c user/*/*.c)
 USER_OBJ := $(USER_SRC:%.c=$(B)/%.o)
 # What tests link: all but main and what needs the BPF skeleton.

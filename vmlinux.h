@@ -222,10 +222,15 @@ struct thread_info {
 };
 
 struct pt_regs {
-	unsigned long orig_ax;
-	unsigned long di;
-	unsigned long si;
+	unsigned long r9;
+	unsigned long r8;
+	unsigned long ax;
+	unsigned long cx;
 	unsigned long dx;
+	unsigned long si;
+	unsigned long di;
+	unsigned long orig_ax;
+	unsigned long sp;
 };
 #elif defined(__TARGET_ARCH_arm64)
 struct thread_info {
@@ -234,12 +239,26 @@ struct thread_info {
 
 struct pt_regs {
 	u64 regs[31];
+	u64 sp;
 	s32 syscallno;
 };
 #endif
 
+struct xol_area {
+	unsigned long vaddr;
+};
+
+struct uprobes_state {
+	struct xol_area *xol_area;
+};
+
+struct mm_struct {
+	struct uprobes_state uprobes_state;
+};
+
 struct task_struct {
 	struct thread_info thread_info;
+	struct mm_struct *mm;
 	pid_t pid;
 	pid_t tgid;
 	char comm[16];

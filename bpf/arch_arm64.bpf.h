@@ -26,3 +26,30 @@ enum {
 
 /* TIF_32BIT, arch/arm64/include/asm/thread_info.h: the thread, as it cannot change sides. */
 #define CALL_IS_32_BIT(task) ((task)->thread_info.flags & (1UL << 22))
+
+/*
+ * Of functions, Procedure Call Standard for the Arm 64-bit Architecture, section 6: the registers of integer
+ * arguments in their order. user/hooks/convention.c says the same to the agent.
+ */
+#define FUNCTION_ARGS   8
+#define FUNCTION_POPPED 0 /* bytes that a return takes from the stack */
+
+static __always_inline void function_args(const struct pt_regs *regs, __u64 args[FUNCTION_ARGS])
+{
+	args[0] = regs->regs[0];
+	args[1] = regs->regs[1];
+	args[2] = regs->regs[2];
+	args[3] = regs->regs[3];
+	args[4] = regs->regs[4];
+	args[5] = regs->regs[5];
+	args[6] = regs->regs[6];
+	args[7] = regs->regs[7];
+}
+
+#define FUNCTION_RESULT(regs) ((regs)->regs[0])
+
+/* Where a function that was just entered returns to: the link register. */
+static __always_inline __u64 function_return_address(const struct pt_regs *regs)
+{
+	return regs->regs[30];
+}

@@ -26,3 +26,31 @@ enum {
 
 /* TS_COMPAT, arch/x86/include/asm/thread_info.h. */
 #define CALL_IS_32_BIT(task) ((task)->thread_info.status & 0x2)
+
+/*
+ * Of functions, System V ABI for AMD64 section 3.2.3: the registers of integer arguments in their order.
+ * user/hooks/convention.c says the same to the agent.
+ */
+#define FUNCTION_ARGS   6
+#define FUNCTION_POPPED 8 /* bytes that a return takes from the stack */
+
+static __always_inline void function_args(const struct pt_regs *regs, __u64 args[FUNCTION_ARGS])
+{
+	args[0] = regs->di;
+	args[1] = regs->si;
+	args[2] = regs->dx;
+	args[3] = regs->cx;
+	args[4] = regs->r8;
+	args[5] = regs->r9;
+}
+
+#define FUNCTION_RESULT(regs) ((regs)->ax)
+
+/* Where a function that was just entered returns to. */
+static __always_inline __u64 function_return_address(const struct pt_regs *regs)
+{
+	__u64 address = 0;
+
+	bpf_probe_read_user(&address, sizeof(address), (void *)regs->sp);
+	return address;
+}

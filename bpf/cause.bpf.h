@@ -27,7 +27,22 @@ static __always_inline void cause_set(const struct sock *sk, __u64 sock, __u32 p
 	c->sock = sock;
 	c->pos = pos;
 	c->item = turn_item(sk);
+	c->socket_ops = (__u64)BPF_CORE_READ(sk, sk_socket, file, f_op);
 	c->switches = task->nvcsw;
+}
+
+/* The cause of what the current thread does to no socket. Returns it, and flags as cause_get() adds them. */
+static __always_inline __u64 cause_sock(__u16 *flags)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct cause *c = bpf_task_storage_get(&causes, task, 0, 0);
+
+	if (!c)
+		return 0;
+	if (c->switches != task->nvcsw)
+		*flags |= EVENT_SLEPT;
+	*flags |= turn_flags(c->item, c->socket_ops);
+	return c->sock;
 }
 
 /* The cause of what the current thread does to the socket; adds to flags what is known of the time since. */
@@ -43,5 +58,5 @@ static __always_inline void cause_get(const struct sock *sk, __u64 sock, struct 
 		*flags |= EVENT_SLEPT;
 	/* What goes back to a client where it came from needs no cause. */
 	if (c && (c->sock != sock || !is_accepted(sk)))
-		*flags |= turn_flags(c->item, sk);
+		*flags |= turn_flags(c->item, c->socket_ops);
 }

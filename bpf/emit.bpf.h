@@ -8,6 +8,7 @@
 #define WAKE_BUSY_NS 1000000ULL  /* no more than one wake-up in this time, however much waits */
 
 __u64 last_wake_ns __weak = 0;
+__u32 returns_lost __weak = 0; /* events of functions' returns that found no room */
 
 static __always_inline void event_init(struct event *e, __u16 type, __u16 flags, __u64 sock)
 {
@@ -17,7 +18,7 @@ static __always_inline void event_init(struct event *e, __u16 type, __u16 flags,
 	e->flags = flags;
 	e->pid = id >> 32;
 	e->tid = (__u32)id;
-	e->reserved = 0;
+	e->returns_lost = returns_lost;
 	e->time_ns = bpf_ktime_get_ns();
 	e->sock = sock;
 }

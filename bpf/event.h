@@ -11,12 +11,14 @@ typedef __u8 event_u8;
 typedef __u16 event_u16;
 typedef __u32 event_u32;
 typedef __u64 event_u64;
+typedef __s32 event_s32;
 #else
 #include <stdint.h>
 typedef uint8_t event_u8;
 typedef uint16_t event_u16;
 typedef uint32_t event_u32;
 typedef uint64_t event_u64;
+typedef int32_t event_s32;
 #endif
 
 enum event_type {
@@ -24,6 +26,9 @@ enum event_type {
 	EVENT_CONN,     /* struct event_conn: a socket's addresses, before its first other event */
 	EVENT_STATE,    /* struct event_state: a TCP connection changed its state */
 	EVENT_PROCESS,  /* struct event_process: a target started, changed or ended */
+	EVENT_CALL,     /* struct event_call: a traced function was entered */
+	EVENT_RETURN,   /* struct event_call: it has returned */
+	EVENT_UNWIND,   /* struct event_call: a thread's open calls will not return: it ended or executed */
 };
 
 enum event_flag {
@@ -45,7 +50,7 @@ struct event {
 	event_u16 flags; /* enum event_flag */
 	event_u32 pid;
 	event_u32 tid;
-	event_u32 reserved;
+	event_u32 returns_lost; /* of traced functions, by then */
 	event_u64 time_ns;
 	event_u64 sock; /* socket cookie, unique until reboot; 0: none */
 };
@@ -125,6 +130,55 @@ enum target_flag {
 /* Value of the map `targets`, keyed by process id. */
 struct target {
 	event_u32 flags;
+};
+
+#define FUNCTIONS_MAX   256 /* that are traced at a time */
+#define READS_MAX       12  /* values that are read of a function's call */
+#define READ_STEPS_MAX  6
+#define READ_STRING_MAX 128 /* bytes of a string, its NUL included */
+#define VALUES_MAX      640 /* bytes of the values of one event; those beyond are not read */
+#define CALL_DEPTH_MAX  64  /* open traced calls of a thread; what is deeper is not seen */
+#define VALUE_ABSENT    0xff
+
+/*
+ * A call or return of a traced function. depth counts the thread's traced calls that are open around it;
+ * those that the agent still believes to be open beyond that are gone. Of each read of this side, in order,
+ * the values hold a byte with its length, or VALUE_ABSENT when it could not be read, and so many bytes.
+ */
+struct event_call {
+	struct event h;
+	event_u32 function; /* its number */
+	event_u16 depth;
+	event_u16 values_len;
+	event_u64 cause_sock; /* as in struct event_data */
+	event_u8 values[];
+};
+
+/* Where a read starts: an argument's register, counted from 0, or one of these. */
+enum read_base {
+	READ_STACK = 8, /* the stack pointer at the function's entry */
+	READ_RESULT,
+	READ_BASES,
+};
+
+/*
+ * One value of a call: the base itself, or what lies where the steps lead to. Each step adds to the address,
+ * and all but the last one then follow the pointer that is there.
+ */
+struct read {
+	event_u8 base;      /* argument or enum read_base */
+	event_u8 at_return; /* else at entry; arguments are those of the entry either way */
+	event_u8 string;    /* up to a NUL or size bytes; else just size */
+	event_u8 steps_len; /* 0: the base itself */
+	event_u32 size;     /* at most 8, of a string READ_STRING_MAX */
+	event_s32 steps[READ_STEPS_MAX];
+};
+
+/* Value of the map `functions`, keyed by the function's number. */
+struct function_reads {
+	event_u32 off; /* its probes are being removed */
+	event_u32 reads_len;
+	struct read reads[READS_MAX];
 };
 
 /* Set by the agent before the programs are loaded, read-only from then on. */

@@ -73,8 +73,9 @@ struct {
 struct cause {
 	__u64 sock;
 	__u32 pos;
-	__u64 item;     /* the socket's entry in its epoll instance; 0: none */
-	__u64 switches; /* voluntary context switches of the thread by then */
+	__u64 item;       /* the socket's entry in its epoll instance; 0: none */
+	__u64 socket_ops; /* the operations of its file, which all files of sockets share */
+	__u64 switches;   /* voluntary context switches of the thread by then */
 };
 
 struct {

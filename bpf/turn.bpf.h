@@ -85,7 +85,7 @@ static __always_inline bool has_unread(struct epitem *entry)
  * of its batch, in which a timer or the like follows, or of another one that the entry is in again; 0: cannot
  * be told.
  */
-static __always_inline __u16 turn_flags(__u64 item, const struct sock *sk)
+static __always_inline __u16 turn_flags(__u64 item, __u64 socket_ops)
 {
 	struct epitem *entry = (struct epitem *)item;
 	struct batch_walk w = {};
@@ -96,7 +96,7 @@ static __always_inline __u16 turn_flags(__u64 item, const struct sock *sk)
 	if ((__u64)BPF_CORE_READ(entry, rdllink.next) == w.node)
 		return EVENT_TURN_OVER;
 	w.end = (__u64)BPF_CORE_READ(entry, ep) + bpf_core_field_offset(struct eventpoll, rdllist);
-	w.socket_ops = (__u64)BPF_CORE_READ(sk, sk_socket, file, f_op);
+	w.socket_ops = socket_ops;
 	bpf_loop(BATCH_MAX, walk_batch, &w, 0);
 	return w.mixed || has_unread(entry) ? EVENT_TURN_ON | EVENT_TURN_OVER : EVENT_TURN_ON;
 }

@@ -110,10 +110,17 @@ start order "$B/order-service" --port 0 --user-url "http://127.0.0.1:${ports[use
 	"${stores[@]}"
 echo "order service on port ${ports[order]}, process ${pids[order]}"
 
-say "spanhook attach -p ${pids[order]} (and the user service's process, to show both ends of a call)"
+functions=()
+for step in 'create_order(user.id=order->user_id, order.id=order->order_id at return, order.total_amount=order->total_amount at return)' \
+	validate_user validate_products 'reserve_inventory(reservation.id=order->reservation_id at return)' calculate_total_amount \
+	create_order_record publish_order_created_event; do
+	functions+=(--function "$step error if return < 0 as errno")
+done
+
+say "spanhook attach -p ${pids[order]} --function ... (and the user service's process, to show both ends of a call)"
 color=never
 [ -t 1 ] && color=always
-"$B/spanhook" attach -p "${pids[order]}" -p "${pids[user]}" --color $color --log "$work/spans.jsonl" \
+"$B/spanhook" attach -p "${pids[order]}" -p "${pids[user]}" "${functions[@]}" --color $color --log "$work/spans.jsonl" \
 	--listen 127.0.0.1:19099 >"$work/live" 2>"$work/spanhook.log" &
 spanhook=$!
 wait_for spanhook grep -q attached "$work/spanhook.log"

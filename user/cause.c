@@ -44,6 +44,11 @@ void causes_fini(void)
 	pool_free(&threads);
 }
 
+struct thread *thread_find(uint32_t tid)
+{
+	return table_get(&threads_by_id, tid);
+}
+
 struct thread *thread_get(uint32_t tid, uint64_t now_ns)
 {
 	struct thread *t = table_get(&threads_by_id, tid);
@@ -297,13 +302,30 @@ static bool may_queue(struct dest *d, const struct thread *t)
 	return d && d->exhausted;
 }
 
+/* When and where a thread does something. */
+struct moment {
+	uint32_t pid;
+	const struct process *process;
+	uint64_t cause_sock; /* as in struct conn */
+	bool turn_on, turn_over;
+	bool slept;
+	struct dest *dest; /* to which it sends; NULL: not known */
+};
+
+static struct moment moment_of(const struct conn *c)
+{
+	return (struct moment){
+		c->pid, c->process, c->cause_sock, c->turn_on, c->turn_over, c->slept, c->dest
+	};
+}
+
 /* What speaks against the thread working for request r; UNDECIDED_REASONS: nothing. */
-static enum undecided doubt(struct thread *t, const struct work *r, const struct conn *c)
+static enum undecided doubt(struct thread *t, const struct work *r, const struct moment *m)
 {
 	if (!r)
 		return UNDECIDED_no_request;
 	/* The kernel's word on what the thread received last tells whether an event was lost in between. */
-	if (c->cause_sock != t->current_sock || r->span.pid != c->pid)
+	if (m->cause_sock != t->current_sock || r->span.pid != m->pid)
 		return UNDECIDED_event_lost;
 	if (t->many)
 		return UNDECIDED_several;
@@ -311,24 +333,24 @@ static enum undecided doubt(struct thread *t, const struct work *r, const struct
 }
 
 /* What speaks against it, too, when the thread has an event loop. r: NULL when it is not known. */
-static enum undecided doubt_in_loop(const struct thread *t, const struct work *r, const struct conn *c)
+static enum undecided doubt_in_loop(const struct thread *t, const struct work *r, const struct moment *m)
 {
-	const struct process *p = c->process;
+	const struct process *p = m->process;
 	bool proven = t->order == ORDER_PROVEN;
 
-	if (c->turn_on && c->turn_over)
+	if (m->turn_on && m->turn_over)
 		return UNDECIDED_batch;
-	if (c->turn_over && t->in_turn)
+	if (m->turn_over && t->in_turn)
 		return UNDECIDED_turn_over;
-	if (!c->turn_on && c->slept)
+	if (!m->turn_on && m->slept)
 		return UNDECIDED_slept;
 	if (t->order == ORDER_NONE && ((t->batch > 1 && p->open > 1) || p->quiet > (uint32_t)(r && r->quiet)))
 		return UNDECIDED_others;
 	/* The connection that this answer freed may carry what somebody else's request had to queue for. */
-	if (t->answering && p->open > 1 && may_queue(c->dest, t))
+	if (t->answering && p->open > 1 && may_queue(m->dest, t))
 		return UNDECIDED_queue;
 	if (!proven &&
-	    ((t->batch > 1 && p->open > 1) || (!c->turn_on && p->quiet > (uint32_t)(r && r->quiet))))
+	    ((t->batch > 1 && p->open > 1) || (!m->turn_on && p->quiet > (uint32_t)(r && r->quiet))))
 		return UNDECIDED_order;
 	return UNDECIDED_REASONS;
 }
@@ -345,11 +367,11 @@ struct work *cause_supposed(const struct conn *c)
 }
 
 /* The thread has an event loop, and nothing but that speaks against r; it is not known, or only supposed. */
-static struct verdict in_loop(struct thread *t, struct work *r, const struct conn *c)
+static struct verdict in_loop(struct thread *t, struct work *r, const struct moment *m)
 {
-	struct verdict v = { .evidence = EVIDENCE_TURN, .reason = doubt_in_loop(t, r, c) };
+	struct verdict v = { .evidence = EVIDENCE_TURN, .reason = doubt_in_loop(t, r, m) };
 
-	t->in_turn |= c->turn_on;
+	t->in_turn |= m->turn_on;
 	if (r && r != t->current && v.reason == UNDECIDED_REASONS)
 		v.reason = UNDECIDED_order;
 	if (r && v.reason == UNDECIDED_REASONS)
@@ -368,12 +390,13 @@ struct verdict cause_of(const struct conn *c)
 	struct thread *t = table_get(&threads_by_id, c->tid);
 	struct work *r = t ? t->current : NULL;
 	struct verdict v = { .evidence = EVIDENCE_THREAD };
+	struct moment m = moment_of(c);
 
 	if (t && t->loops && !r && t->order == ORDER_OPEN && t->supposed && !t->supposed->finished)
 		r = t->supposed;
-	v.reason = doubt(t, r, c);
+	v.reason = doubt(t, r, &m);
 	if (v.reason == UNDECIDED_no_request && t && t->loops && t->group && c->cause_sock == t->current_sock)
-		return in_loop(t, NULL, c);
+		return in_loop(t, NULL, &m);
 	if (v.reason != UNDECIDED_REASONS)
 		return v;
 	/* Who waits for a call where it was made does one thing after the other, whatever woke it. */
@@ -381,7 +404,32 @@ struct verdict cause_of(const struct conn *c)
 		v.request = r;
 		return v;
 	}
-	return in_loop(t, r, c);
+	return in_loop(t, r, &m);
+}
+
+struct work *cause_of_thread(uint32_t pid, uint32_t tid, uint64_t sock, unsigned flags,
+			     enum evidence *ret_evidence)
+{
+	struct thread *t = table_get(&threads_by_id, tid);
+	struct work *r = t ? t->current : NULL;
+	struct moment m = { .pid = pid,
+			    .process = r ? process_of(r) : NULL,
+			    .cause_sock = sock,
+			    .turn_on = flags & EVENT_TURN_ON,
+			    .turn_over = flags & EVENT_TURN_OVER,
+			    .slept = flags & EVENT_SLEPT };
+
+	if (doubt(t, r, &m) != UNDECIDED_REASONS || !m.process)
+		return NULL;
+	*ret_evidence = EVIDENCE_THREAD;
+	if (!r->polled && t->open <= 1)
+		return r;
+	*ret_evidence = EVIDENCE_TURN;
+	/* Whether the turn of an answer is that of a request that queued for its connection cannot be seen.
+	 */
+	if (t->answering && m.process->open > 1)
+		return NULL;
+	return in_loop(t, r, &m).request;
 }
 
 bool cause_answers_in_turn(const struct thread *t, const struct work *r)
@@ -410,7 +458,7 @@ void causes_tick(uint64_t now_ns)
 		sweep_at = sweep_at + 1 < threads.touched ? sweep_at + 1 : 0;
 		t = (struct thread *)(threads.memory + threads.object_size * sweep_at);
 		if (!t->tid || table_get(&threads_by_id, t->tid) != t || t->open || t->unclaimed.first ||
-		    t->unordered.first || now_ns < t->last_ns + THREAD_IDLE_NS)
+		    t->unordered.first || t->calls || now_ns < t->last_ns + THREAD_IDLE_NS)
 			continue;
 		set_current(t, NULL);
 		set_supposed(t, NULL);

@@ -50,12 +50,13 @@ struct thread {
 	uint32_t batch;        /* requests that it received something for since it asked its loop for more */
 	uint32_t in_order; /* weight of the answers that it sent at once, having received for others too */
 	enum order order;
-	struct group *group;   /* calls for the request whose turn it is, which is not known; referenced */
-	bool in_turn;          /* it was seen to send before it was back in its loop */
-	bool answers;          /* it has answered requests that other threads received */
-	uint64_t answered_ns;  /* when it began to send an answer last */
-	struct held unclaimed; /* calls without a parent since then (hold.c) */
-	struct held unordered; /* calls that have one if it puts nothing off */
+	struct group *group;      /* calls for the request whose turn it is, which is not known; referenced */
+	bool in_turn;             /* it was seen to send before it was back in its loop */
+	bool answers;             /* it has answered requests that other threads received */
+	uint64_t answered_ns;     /* when it began to send an answer last */
+	struct held unclaimed;    /* calls without a parent since then (hold.c) */
+	struct held unordered;    /* calls that have one if it puts nothing off */
+	struct call_stack *calls; /* its open function calls; NULL: none (function.c) */
 };
 
 /* A place that a process calls: connections to it may be few, and calls may wait for them in the process. */
@@ -70,6 +71,9 @@ struct dest {
 /* Reserves room for so many requests in flight. Returns 0 or -ENOMEM. */
 int causes_init(uint32_t max);
 void causes_fini(void);
+
+/* The thread if it is known, else NULL. */
+struct thread *thread_find(uint32_t tid);
 
 /* The thread, made known when need be; NULL when there is no room. */
 struct thread *thread_get(uint32_t tid, uint64_t now_ns);
@@ -124,6 +128,13 @@ struct verdict cause_of(const struct conn *c);
 
 /* Does the thread send the answer to r in the turn of what it received last? */
 bool cause_answers_in_turn(const struct thread *t, const struct work *r);
+
+/*
+ * The same for what a thread does to no connection. sock: what it had received from before; flags: what
+ * enum event_flag says of the time since.
+ */
+struct work *cause_of_thread(uint32_t pid, uint32_t tid, uint64_t sock, unsigned flags,
+			     enum evidence *ret_evidence);
 
 /*
  * The same, if it should turn out that the thread waits for the answer to what it sends now without an event

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "hooks/spec.h"
 
 struct option_row {
 	const char *name;
@@ -86,6 +87,35 @@ static int set_port(struct config *c, const char *value)
 		return -EINVAL;
 	c->ports[c->ports_len++] = (uint16_t)port;
 	return 0;
+}
+
+static int set_function(struct config *c, const char *value)
+{
+	const char *why = "more than there is room for";
+	struct spec spec;
+
+	if (c->functions_len < CONFIG_SELECTORS_MAX && spec_parse(value, &spec, &why) == 0) {
+		c->functions[c->functions_len++] = value;
+		return 0;
+	}
+	log_error("--function: %s", why);
+	return -EINVAL;
+}
+
+static int set_functions_list(struct config *c, const char *value)
+{
+	c->functions_list = value;
+	return value[0] ? 0 : -EINVAL;
+}
+
+static int set_function_rate(struct config *c, const char *value)
+{
+	return parse_count(value, 1, 100000000, &c->function_rate);
+}
+
+static int set_function_cpu(struct config *c, const char *value)
+{
+	return parse_count(value, 1, 10000, &c->function_cpu);
 }
 
 static int set_output(struct config *c, const char *value)
@@ -229,6 +259,14 @@ static const struct option_row rows[] = {
 	  "trace every process, now and later, whose executable's path matches" },
 	{ "port", 0, "N", COMMAND_ATTACH | COMMAND_AGENT, set_port,
 	  "trace every process, now and later, that listens on this TCP port" },
+	{ "function", 0, "SPEC", COMMAND_ATTACH | COMMAND_AGENT, set_function,
+	  "trace calls of a function: [LIBRARY:]NAME[(ATTRIBUTE=ARGUMENT,...)] [error if return < 0]" },
+	{ "functions-list", 0, "GLOB", COMMAND_ATTACH, set_functions_list,
+	  "print the functions of the processes that could be traced, and end" },
+	{ "function-rate", 0, "N", COMMAND_ATTACH | COMMAND_AGENT, set_function_rate,
+	  "calls a second beyond which a function is no longer traced (default: 5k)" },
+	{ "function-cpu", 0, "PERCENT", COMMAND_ATTACH | COMMAND_AGENT, set_function_cpu,
+	  "of one core that all traced functions may cost (default: 1)" },
 	{ "output", 0, "text|json", COMMAND_ATTACH | COMMAND_CHECK | COMMAND_COMPARE, set_output,
 	  "what is printed: for people, or one JSON object a line (default: text)" },
 	{ "color", 0, "auto|always|never", COMMAND_ATTACH | COMMAND_CHECK, set_color,
@@ -296,6 +334,8 @@ static const struct config defaults = {
 	.metrics_classic = true,
 	.metrics_semconv = true,
 	.label_sets_max = 2000,
+	.function_rate = 5000,
+	.function_cpu = 1,
 	.capture_len = 8192,
 	.ring_len = 4 << 20,
 	.connections_max = 65536,

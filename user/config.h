@@ -21,7 +21,12 @@ struct config {
 	size_t exes_len;
 	uint16_t ports[CONFIG_SELECTORS_MAX]; /* listening ports */
 	size_t ports_len;
-	char **command; /* argv of the program to start; NULL: none */
+	const char *functions[CONFIG_SELECTORS_MAX]; /* each is right (hooks/spec.h) */
+	size_t functions_len;
+	const char *functions_list; /* a glob: print the functions that match, and end; NULL: do not */
+	uint32_t function_rate;     /* calls a second beyond which a function is no longer traced */
+	uint32_t function_cpu;      /* percent of one core that all of them may cost */
+	char **command;             /* argv of the program to start; NULL: none */
 
 	enum output output;      /* live output on standard output */
 	bool color;              /* standard output is a terminal and NO_COLOR is not set */

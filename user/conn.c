@@ -405,7 +405,7 @@ static void transfer(struct conn *c, unsigned dir, const struct event_data *e, s
 	if (c->request_dir == RX)
 		cause_received(c, received_request(c), received_request(c), NULL, c->pending_len > 1);
 	else
-		cause_received(c, call ? call->parent : NULL, call ? call->supposed : NULL,
+		cause_received(c, call ? work_request(call->parent) : NULL, call ? call->supposed : NULL,
 			       call ? call->group : NULL, false);
 	work_unref(call);
 }

@@ -13,6 +13,7 @@
 
 #include "../bpf/event.h"
 #include "base/log.h"
+#include "hooks/uprobe.h"
 #include "probe.h"
 #include "spanhook.skel.h"
 #include "stats.h"
@@ -72,6 +73,23 @@ static int open_skeleton(struct btf **ret_btf)
 	}
 	*ret_btf = btf;
 	return 0;
+}
+
+/* Nothing of the source is loaded when no function is traced. */
+static void leave_out_functions(void)
+{
+	struct bpf_program *prog;
+
+	bpf_object__for_each_program(prog, skel->obj)
+	{
+		const struct source *source = source_of(prog);
+
+		if (source && strcmp(source->name, "function") == 0)
+			bpf_program__set_autoload(prog, false);
+	}
+	bpf_map__set_autocreate(skel->maps.functions, false);
+	bpf_map__set_autocreate(skel->maps.function_hits, false);
+	bpf_map__set_autocreate(skel->maps.call_stacks, false);
 }
 
 /* Leaves out the programs whose point or helper is absent; -ENOTSUP when one is required. */
@@ -138,6 +156,8 @@ int hook_open(const struct config *config)
 	skel->rodata->settings.watch_ports = watch_ports = config->ports_len > 0;
 	bpf_map__set_max_entries(skel->maps.ring, config->ring_len);
 	err = select_programs(btf);
+	if (!config->functions_len)
+		leave_out_functions();
 	btf__free(btf);
 	if (err || (err = load()))
 		return err;
@@ -154,14 +174,29 @@ int hook_open(const struct config *config)
 	return err;
 }
 
+const struct plan_kernel *hook_functions(void)
+{
+	const struct plan_kernel *kernel;
+	int err;
+
+	kernel = probes_open(skel->progs.function__enter, skel->progs.function__return,
+			     bpf_map__fd(skel->maps.functions), bpf_map__fd(skel->maps.function_hits), &err);
+	if (!kernel)
+		log_error("this kernel does not let us put probes on functions: %s (%s)", strerror(-err),
+			  last_warning);
+	return kernel;
+}
+
 void hook_detach(void)
 {
+	probes_close();
 	if (skel)
 		spanhook__detach(skel);
 }
 
 void hook_close(void)
 {
+	probes_close();
 	spanhook__destroy(skel);
 	skel = NULL;
 }
@@ -317,7 +352,9 @@ static bool check_programs(const struct btf *btf, FILE *out, bool json, bool *fi
 
 int hook_check(FILE *out, bool json)
 {
-	struct config config = { .capture_len = 4096, .ring_len = 1 << 16 };
+	struct config config = { .capture_len = 4096, .ring_len = 1 << 16, .functions_len = 1 };
+	const struct plan_kernel *functions;
+	char cost[64];
 	bool first = true, complete = false;
 	struct utsname kernel;
 	struct btf *btf;
@@ -338,6 +375,17 @@ int hook_check(FILE *out, bool json)
 	}
 	btf__free(btf);
 	err = complete ? hook_open(&config) : -ENOTSUP;
+	functions = err ? NULL : hook_functions();
+	if (functions)
+		snprintf(cost, sizeof(cost), "a traced call takes %.1f us longer",
+			 (double)functions->call_ns / 1e3);
+	check_line(out, json, &first, "probes on functions", functions,
+		   functions ? cost : "--function does not work here");
+	if (functions)
+		check_line(out, json, &first, "probes under seccomp filters",
+			   !functions->return_is_filtered(),
+			   functions->return_is_filtered() ? "processes with a filter are left alone"
+							   : "safe: tried");
 	hook_close();
 	check_line(out, json, &first, "load and attach", !err,
 		   !err       ? "all programs"

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "config.h"
+#include "hooks/plan.h"
 
 /*
  * Loads and attaches. Logs one line and returns -errno when it cannot: -EPERM without privileges, -ENOTSUP
@@ -21,6 +22,9 @@ void hook_close(void);
 void hook_detach(void);
 
 int hook_ring_fd(void);
+
+/* How functions are traced, with a configuration that has some; logs and returns NULL when they cannot be. */
+const struct plan_kernel *hook_functions(void);
 
 /* Makes pid a target whose events are held back until hook_start(). Returns 0 or -errno. */
 int hook_add(uint32_t pid);

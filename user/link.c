@@ -5,6 +5,7 @@
 #include "base/table.h"
 #include "cause.h"
 #include "conn.h"
+#include "function.h"
 #include "hold.h"
 #include "settle.h"
 #include "stats.h"
@@ -193,6 +194,14 @@ static void request_sent(struct work *w)
 	if (w->supposed && !first)
 		work_ref(w->supposed);
 	cause_conn_busy(w->conn);
+	w->within = function_within(w->span.pid, w->span.tid);
+	if (w->within)
+		work_ref(w->within);
+	/* What a function does, it does for the request that it was called for. */
+	if (!parent && w->within && w->within->request && !w->within->request->finished) {
+		parent = w->within->request;
+		v.evidence = EVIDENCE_THREAD;
+	}
 	if (parent)
 		settle_parent(w, parent, v.evidence);
 	/* Either way the request does not wait for what cannot be seen. */
@@ -228,6 +237,14 @@ void link_request(struct work *w, struct slice traceparent)
 		request_sent(w);
 	if (w->position_key && table_put(&by_position, w->position_key, w))
 		w->position_key = 0;
+}
+
+void link_call(struct work *w, struct work *parent, enum evidence evidence)
+{
+	random_bytes(w->span.span_id, 8);
+	if (parent)
+		settle_parent(w, parent, evidence);
+	settle(w);
 }
 
 void link_answer(struct work *r, uint32_t tid, uint64_t now_ns)

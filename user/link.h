@@ -15,6 +15,9 @@ void links_fini(void);
 /* A request's head was seen; its conn is set. traceparent: the header's value, empty when absent. */
 void link_request(struct work *w, struct slice traceparent);
 
+/* A function is called: by another one or for a request, its parent. NULL: that is not proven. */
+void link_call(struct work *w, struct work *parent, enum evidence evidence);
+
 /* Thread tid begins to send the response of request r. */
 void link_answer(struct work *r, uint32_t tid, uint64_t now_ns);
 

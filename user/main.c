@@ -6,12 +6,13 @@
 #include "config.h"
 #include "exit_code.h"
 #include "hook.h"
+#include "hooks/list.h"
 #include "run.h"
 #include "version.h"
 
 static int attach(const struct config *config)
 {
-	return run(config, true);
+	return config->functions_list ? list_functions(stdout, config) : run(config, true);
 }
 
 static int agent(const struct config *config)
@@ -49,6 +50,8 @@ static const struct subcommand subcommands[] = {
 	  "  spanhook attach --exe '*/order-service'      every instance, those still to be started too\n"
 	  "  spanhook attach --port 8080 --duration 10s   whoever listens on 8080, for ten seconds\n"
 	  "  spanhook attach -- curl -s http://localhost  a program from its first instruction on\n"
+	  "  spanhook attach -p 4242 --functions-list 'order*'\n"
+	  "  spanhook attach -p 4242 --function 'create_order(user.id=order->user_id) error if return < 0'\n"
 	  "  spanhook attach -p 4242 --output json | jq 'select(.status >= 500)'\n"
 	  "\n"
 	  "Exit code: 0 fine, 1 the system did not let us, 2 wrong usage or no such process; with a COMMAND, "

@@ -8,6 +8,7 @@
 
 #include "../bpf/event.h"
 #include "conn.h"
+#include "function.h"
 #include "stats.h"
 #include "target.h"
 
@@ -32,11 +33,18 @@ static bool process_fits(const struct event_process *e, size_t size)
 	return size >= sizeof(*e) && !e->path[PROCESS_PATH_LEN - 1];
 }
 
+static bool call_fits(const struct event_call *e, size_t size)
+{
+	return size >= sizeof(*e) + e->values_len;
+}
+
 void ring_dispatch(const void *record, size_t size)
 {
 	const struct event *e = record;
 	bool of_socket = size >= sizeof(*e) && e->sock;
 
+	if (size >= sizeof(*e))
+		function_returns_lost(e->returns_lost);
 	if (of_socket && size >= sizeof(struct event_data) && e->type == EVENT_DATA &&
 	    data_fits(record, size))
 		conn_data(record);
@@ -46,6 +54,9 @@ void ring_dispatch(const void *record, size_t size)
 		conn_state(record);
 	else if (size >= sizeof(*e) && e->type == EVENT_PROCESS && process_fits(record, size))
 		target_event(record);
+	else if (size >= sizeof(struct event_call) && e->type >= EVENT_CALL && e->type <= EVENT_UNWIND &&
+		 call_fits(record, size))
+		function_event(record);
 	else
 		drop_add(DROP_event_malformed, 1);
 }

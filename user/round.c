@@ -3,6 +3,7 @@
 
 #include "conn.h"
 #include "export.h"
+#include "function.h"
 #include "link.h"
 #include "metric.h"
 #include "settle.h"
@@ -58,6 +59,7 @@ bool round_run(uint64_t now_ns)
 	if (now_ns - last_tick_ns >= TICK_NS) {
 		last_tick_ns = now_ns;
 		conns_wait = conns_tick(now_ns);
+		functions_tick();
 	}
 	waits = links_tick(now_ns) || conns_wait;
 	settle_flush(finished);
@@ -67,6 +69,7 @@ bool round_run(uint64_t now_ns)
 
 void rounds_end(uint64_t now_ns)
 {
+	functions_end(now_ns);
 	conns_end(now_ns);
 	links_tick(UINT64_MAX);
 	targets_resolve(now_ns);

@@ -2,6 +2,7 @@
 #include "run.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,10 @@
 #include "conn.h"
 #include "exit_code.h"
 #include "export.h"
+#include "function.h"
 #include "hook.h"
+#include "hooks/mapping.h"
+#include "hooks/plan.h"
 #include "http.h"
 #include "link.h"
 #include "replay.h"
@@ -121,6 +125,33 @@ static int add_targets(const struct config *config, pid_t command)
 	return err < 0 ? err : 0;
 }
 
+static void plan_found(uint32_t pid)
+{
+	plan_process(pid);
+}
+
+/* Traces the functions that were asked for, in what runs already; later in what is found. Returns 0, -ENOENT
+ * or -ENOTSUP. */
+static int plan_functions(const struct config *config)
+{
+	const struct plan_kernel *kernel;
+	char path[PATH_MAX];
+	int err;
+
+	if (!config->functions_len)
+		return 0;
+	kernel = hook_functions();
+	if (!kernel)
+		return -ENOTSUP;
+	if ((err = plan_init(config, kernel)))
+		return err;
+	if (config->command && find_program(config->command[0], path) == 0)
+		plan_file(path);
+	targets_each(plan_found);
+	targets_on_found(plan_found);
+	return plan_verify();
+}
+
 static void record_event(const void *record, size_t size)
 {
 	tape_add(TAPE_EVENT, record, size);
@@ -170,6 +201,7 @@ static void fini(void)
 {
 	hook_close();
 	ring_close();
+	plan_fini();
 	rounds_fini();
 	tape_close();
 }
@@ -193,6 +225,7 @@ static bool after_poll(uint64_t now)
 	if (now - last_second_ns >= SECOND_NS) {
 		last_second_ns = now;
 		hook_read_counters();
+		plan_tick(now);
 	}
 	return waits;
 }
@@ -303,6 +336,9 @@ int run(const struct config *config, bool attach)
 	err = add_targets(config, command);
 	if (err)
 		return err == -ESRCH ? EXIT_USAGE : EXIT_FAILED;
+	err = plan_functions(config);
+	if (err)
+		return err == -ENOENT ? EXIT_USAGE : EXIT_FAILED;
 	if (export_start(config))
 		return EXIT_FAILED;
 	if ((err = hook_start())) {

@@ -6,7 +6,7 @@
 #include "stats.h"
 #include "target.h"
 
-#define DEPTH_MAX 64 /* spans above one another that are looked through for the top one */
+#define DEPTH_MAX 128 /* spans above one another that are looked through for the top one */
 
 static const uint64_t wait_ns[WAITS] = { 50000000, 150000000, 5000000000 };
 
@@ -32,6 +32,9 @@ static bool is_above(const struct work *above, const struct work *w)
 
 void settle_parent(struct work *w, struct work *parent, enum evidence evidence)
 {
+	/* A call is below the function that made it, if that is called for the same request. */
+	if (w->within && w->within->request == parent)
+		parent = w->within;
 	/* What a request has caused cannot have caused it. */
 	if (is_above(w, parent))
 		return;
@@ -127,8 +130,9 @@ void settle(struct work *w)
 	}
 }
 
-void settle_check(const struct work *call, const struct work *parent)
+void settle_check(const struct work *call, const struct work *above)
 {
+	const struct work *parent = work_request((struct work *)above);
 	enum link_check result = LINK_UNKNOWN;
 
 	if (!call->has_header || (parent && !parent->has_header))
@@ -204,7 +208,8 @@ void settle_flush(void (*sink)(struct span *span))
 		}
 		work_unref(w->parent);
 		work_unref(w->supposed);
-		w->supposed = NULL;
+		work_unref(w->within);
+		w->supposed = w->within = NULL;
 		w->parent = NULL;
 		work_unref(w);
 	}

@@ -29,7 +29,7 @@ enum link_check {
 /* How often each kind of evidence agreed with the trace context that the program itself propagated. */
 extern _Atomic uint64_t link_checked[EVIDENCES][LINK_CHECKS];
 
-/* Makes parent the parent of w, unless w caused it. */
+/* Makes parent the parent of w, or the function in which w was made for it, unless w caused it. */
 void settle_parent(struct work *w, struct work *parent, enum evidence evidence);
 
 /* Lets w wait; when its time is over it is handed to the function given to settle_tick(). */
@@ -43,9 +43,10 @@ void settle_finished(struct work *w);
 
 /*
  * Measures the evidence by a program that propagates the trace context itself: the header of its call carries
- * the trace id of the request that the call was made for. parent: NULL when none is known.
+ * the trace id of the request that the call was made for. above: its parent; NULL when none is
+ * known.
  */
-void settle_check(const struct work *call, const struct work *parent);
+void settle_check(const struct work *call, const struct work *above);
 
 /* Hands those that have waited long enough to expire, which must settle() them. Returns whether any waits. */
 bool settle_tick(uint64_t now_ns, void (*expire)(struct work *w));

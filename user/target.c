@@ -23,6 +23,7 @@
 
 static const struct config *config;
 static target_reject_fn reject;
+static target_found_fn found;
 static struct pool pool;
 static struct table by_pid;
 static struct process *unresolved;
@@ -34,9 +35,15 @@ int targets_init(const struct config *conf, target_reject_fn fn)
 
 	config = conf;
 	reject = fn;
+	found = NULL;
 	unresolved = NULL;
 	err = pool_init(&pool, sizeof(struct process), PROCESSES_MAX);
 	return err ? err : table_init(&by_pid, PROCESSES_MAX);
+}
+
+void targets_on_found(target_found_fn fn)
+{
+	found = fn;
 }
 
 void targets_fini(void)
@@ -91,6 +98,16 @@ static void process_gone(struct process *p)
 	table_remove(&by_pid, p->pid, p);
 	stat_set(STAT_processes, by_pid.used);
 	process_unref(p);
+}
+
+void targets_each(void (*see)(uint32_t pid))
+{
+	for (uint32_t i = 0; i <= by_pid.mask; i++) {
+		const struct process *p = by_pid.slots[i].value;
+
+		if (p && !p->ignored)
+			see(p->pid);
+	}
 }
 
 struct process *target_find(uint32_t pid)
@@ -300,6 +317,8 @@ static void resolve(struct process *p)
 	p->resolved = true;
 	if (tapped)
 		tapped(p);
+	if (found && !p->ignored && !p->exited)
+		found(p->pid);
 }
 
 /*
@@ -410,7 +429,7 @@ int targets_scan(int (*add)(uint32_t pid))
 {
 	char exe[PATH_MAX];
 	struct dirent *entry;
-	int found = 0, err = 0;
+	int matching = 0, err = 0;
 	DIR *proc;
 
 	if (config->exes_len == 0)
@@ -425,8 +444,8 @@ int targets_scan(int (*add)(uint32_t pid))
 		    !matches(exe))
 			continue;
 		err = add(pid);
-		found += err == 0;
+		matching += err == 0;
 	}
 	closedir(proc);
-	return err ? err : found;
+	return err ? err : matching;
 }

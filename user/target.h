@@ -27,9 +27,15 @@ struct process {
 /* Called when a process that the kernel selected turns out not to match. */
 typedef void (*target_reject_fn)(uint32_t pid);
 
+/* Called when a process is found, or runs another program. */
+typedef void (*target_found_fn)(uint32_t pid);
+
 /* Reserves room. The configuration is borrowed. Returns 0 or -ENOMEM. */
 int targets_init(const struct config *config, target_reject_fn reject);
 void targets_fini(void);
+
+/* Whom targets_resolve() tells of each process that matches; NULL: nobody. */
+void targets_on_found(target_found_fn found);
 
 /*
  * Adds a process that was asked for. Returns 0, -ESRCH when there is none with this id, -ENOSPC when
@@ -51,6 +57,9 @@ int targets_scan(int (*add)(uint32_t pid));
  * -ESRCH: a child that is gone by then is none.
  */
 int target_children(uint32_t pid, int (*add)(uint32_t pid));
+
+/* Calls see() for each process that is known. */
+void targets_each(void (*see)(uint32_t pid));
 
 /* The process, made known when an event is the first to speak of it; NULL: not traced, or no room. Hot path.
  */

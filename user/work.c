@@ -32,6 +32,7 @@ static void recycle(void)
 
 		process_unref(w->span.process);
 		process_unref(w->peer_process);
+		work_unref(w->request);
 		pool_put(&pool, w);
 		w = next;
 	}

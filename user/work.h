@@ -50,6 +50,13 @@ struct work {
 					    referenced */
 	uint64_t position_key;           /* in the table of requests by position; 0: not there */
 	uint64_t request_id_key;
+	struct work *within; /* of a client: the function call that it was made in; referenced */
+
+	/* function: */
+	const struct function *function; /* whose call it is; NULL: none's */
+	struct work *request; /* ... the request that it is made for, as long as anybody asks; referenced;
+						   NULL: not known */
+
 	bool joined;     /* of a server: the client's work at the other end is known */
 	bool has_header; /* traceparent came with the request */
 	bool forwarded;  /* a client's header is the one its process had received */
@@ -67,6 +74,12 @@ static inline void work_ref(struct work *w)
 {
 	span_ref(&w->span);
 }
+/* The request that a span's parent stands for: itself, or the one that its function is called for. */
+static inline struct work *work_request(struct work *parent)
+{
+	return parent && parent->function ? parent->request : parent;
+}
+
 static inline void work_unref(struct work *w)
 {
 	if (w)

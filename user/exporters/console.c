@@ -300,6 +300,16 @@ static void print_ends(struct console *c, const struct span *span, bool first, c
 	terminal_put(stdout, (struct slice){ text, (size_t)(p - text) }, c->cut ? c->ends_len : 0, c->utf8);
 }
 
+static void print_exchange(struct console *c, const struct span *span, bool first, const struct span *served)
+{
+	if (c->bodies) {
+		print_bytes(span->request_len, 9);
+		print_bytes(span->response_len, 10);
+	}
+	fputs("  ", stdout);
+	print_ends(c, span, first, served);
+}
+
 static void print_attribute(const struct console *c, const struct span *span, const struct attribute *a)
 {
 	printf(" %s%s=%s", paint(c, DIM), a->name, paint(c, PLAIN));
@@ -322,9 +332,11 @@ static void print_attribute(const struct console *c, const struct span *span, co
 /* Whose function it is, unless that is known from above, and its attributes. */
 static void print_internal(struct console *c, const struct span *span, bool first)
 {
-	if (first)
+	if (first) {
+		putchar(' ');
 		terminal_put(stdout, slice_of(span->process ? span->process->service : "unknown"), 0,
 			     c->utf8);
+	}
 	for (int i = 0; i < span->attributes_len; i++)
 		print_attribute(c, span, &span->attributes[i]);
 }
@@ -353,15 +365,10 @@ static void print_line(struct console *c, const struct span *span, const struct 
 			: span->status >= 400 ? YELLOW
 					      : GREEN),
 	       status, paint(c, PLAIN), (double)(span->end_ns - span->start_ns) / 1e6);
-	if (c->bodies) {
-		print_bytes(span->request_len, 9);
-		print_bytes(span->response_len, 10);
-	}
-	fputs("  ", stdout);
 	if (span->kind == SPAN_INTERNAL)
 		print_internal(c, span, !parent);
 	else
-		print_ends(c, span, !parent, served);
+		print_exchange(c, span, !parent, served);
 	if (span->has_rows)
 		printf(" %llu row%s", (unsigned long long)span->rows, span->rows == 1 ? "" : "s");
 	if (error.len)

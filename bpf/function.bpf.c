@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Hook source: calls of named functions, with values that are read at their entry and return. */
+#include "vmlinux.h"
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "cause.bpf.h"
+#include "compat.bpf.h"
+#include "emit.bpf.h"
+
+/* Function's number → what is read of its calls. The number is the probe's cookie. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, FUNCTIONS_MAX);
+	__type(key, __u32);
+	__type(value, struct function_reads);
+} functions SEC(".maps");
+
+/* Function's number → entries, whoever made them: each costs a trap. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, FUNCTIONS_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} function_hits SEC(".maps");
+
+struct call_frame {
+	__u64 sp; /* at its entry */
+	__u32 function;
+	__u64 args[FUNCTION_ARGS];
+};
+
+/* The traced calls that a thread is in, outermost first, and the event that is being built for it. */
+struct call_stack {
+	__u32 depth;
+	struct call_frame frames[CALL_DEPTH_MAX];
+	struct event_call e;
+	/* The verifier bounds the start and the length of a value each on its own. */
+	__u8 values[VALUES_MAX + 1 + READ_STRING_MAX];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct call_stack);
+} call_stacks SEC(".maps");
+
+static __always_inline bool is_off(__u32 number)
+{
+	const struct function_reads *f = bpf_map_lookup_elem(&functions, &number);
+
+	return !f || f->off;
+}
+
+/* Where the kernel has a function return to that it put a return probe on. */
+static __always_inline __u64 trampoline(void)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	return BPF_CORE_READ(task, mm, uprobes_state.xol_area, vaddr);
+}
+
+struct unwind {
+	struct call_stack *stack;
+	__u64 sp;
+	bool tail_call;
+};
+
+/*
+ * One frame on top of the stack, for bpf_loop(): it is gone when the stack has shrunk beyond it. A function
+ * that was jumped to as the last thing of another one has its frame's place and returns with it.
+ */
+static long unwind_frame(__u32 i, struct unwind *u)
+{
+	__u32 top = u->stack->depth - 1;
+	struct call_frame *f;
+
+	if (top >= CALL_DEPTH_MAX)
+		return 1;
+	f = &u->stack->frames[top];
+	if (!is_off(f->function) && (f->sp > u->sp || (f->sp == u->sp && u->tail_call)))
+		return 1;
+	u->stack->depth = top;
+	return 0;
+}
+
+struct value_walk {
+	const struct function_reads *program;
+	struct call_stack *stack;
+	__u64 bases[16]; /* enum read_base */
+	__u32 at;        /* in values */
+	bool at_return;
+};
+
+/* The address of a read's value, or the value itself when no step leads to one. Returns whether it was found.
+ */
+static __always_inline bool follow(const struct read *r, __u64 base, __u64 *ret_address)
+{
+	__u64 p = base;
+
+	for (int i = 0; i < READ_STEPS_MAX; i++) {
+		if (i >= r->steps_len)
+			break;
+		p += (__s64)r->steps[i];
+		if (i + 1 < r->steps_len && bpf_probe_read_user(&p, sizeof(p), (void *)p))
+			return false;
+	}
+	*ret_address = p;
+	return true;
+}
+
+/* One value, for bpf_loop(). Returns 1 to stop. */
+static long read_value(__u32 i, struct value_walk *w)
+{
+	__u32 at = w->at, size;
+	const struct read *r;
+	__u8 *to;
+	__u64 p;
+	long n;
+
+	if (i >= READS_MAX || i >= w->program->reads_len)
+		return 1;
+	r = &w->program->reads[i];
+	if (r->at_return != w->at_return)
+		return 0;
+	if (at > VALUES_MAX - 1) {
+		drop(DROP_values_long);
+		return 1;
+	}
+	to = w->stack->values + at;
+	*to = VALUE_ABSENT;
+	w->at = at + 1;
+	n = -1;
+	size = r->size;
+	if (!follow(r, w->bases[r->base & 15], &p)) {
+		drop(DROP_value_unreadable);
+		return 0;
+	}
+	if (!r->steps_len) {
+		__builtin_memcpy(to + 1, &p, sizeof(p));
+		n = sizeof(p);
+	} else if (r->string) {
+		if (size && size <= READ_STRING_MAX)
+			n = bpf_probe_read_user_str(to + 1, size, (void *)p);
+	} else if (size && size <= sizeof(p)) {
+		n = bpf_probe_read_user(to + 1, size, (void *)p) ? -1 : (long)size;
+	}
+	if (n < 0 || n > READ_STRING_MAX) {
+		drop(DROP_value_unreadable);
+		return 0;
+	}
+	*to = n;
+	w->at = at + 1 + n;
+	return 0;
+}
+
+static __always_inline bool emit_call(struct call_stack *s, __u32 number, __u32 values_len)
+{
+	__u64 size = sizeof(s->e) + values_len;
+
+	s->e.function = number;
+	s->e.depth = s->depth;
+	s->e.values_len = values_len;
+	s->e.cause_sock = cause_sock(&s->e.h.flags);
+	if (size > sizeof(s->e) + sizeof(s->values))
+		return false;
+	return emit(&s->e.h, size);
+}
+
+static __always_inline void count_hit(__u32 number)
+{
+	__u64 *n = bpf_map_lookup_elem(&function_hits, &number);
+
+	if (n)
+		(*n)++;
+}
+
+SEC("uprobe")
+int function__enter(struct pt_regs *regs)
+{
+	__u32 number = bpf_get_attach_cookie(regs), depth;
+	const struct function_reads *program = bpf_map_lookup_elem(&functions, &number);
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct value_walk walk = {};
+	struct unwind u = {};
+	struct call_frame *f;
+	struct call_stack *s;
+
+	count_hit(number);
+	if (!is_target(bpf_get_current_pid_tgid() >> 32) || !program || program->off)
+		return 0;
+	s = bpf_task_storage_get(&call_stacks, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!s) {
+		drop(DROP_no_storage);
+		return 0;
+	}
+	u.stack = s;
+	u.sp = regs->sp;
+	walk.bases[READ_STACK] = u.sp;
+	u.tail_call = function_return_address(regs) == trampoline();
+	bpf_loop(CALL_DEPTH_MAX, unwind_frame, &u, 0);
+	depth = s->depth;
+	if (depth >= CALL_DEPTH_MAX) {
+		drop(DROP_calls_deep);
+		return 0;
+	}
+	event_init(&s->e.h, EVENT_CALL, 0, 0);
+	f = &s->frames[depth];
+	f->sp = u.sp;
+	f->function = number;
+	function_args(regs, f->args);
+	__builtin_memcpy(walk.bases, f->args, sizeof(f->args));
+	walk.program = program;
+	walk.stack = s;
+	bpf_loop(READS_MAX, read_value, &walk, 0);
+	/* Nobody is told of the return of a call that nobody was told of. */
+	if (emit_call(s, number, walk.at))
+		s->depth = depth + 1;
+	return 0;
+}
+
+/* The frame of the function that returns now becomes the first one that is not open. */
+static long find_frame(__u32 i, struct unwind *u)
+{
+	__u32 top = u->stack->depth - 1;
+	struct call_frame *f;
+
+	if (top >= CALL_DEPTH_MAX)
+		return 1;
+	f = &u->stack->frames[top];
+	if (f->sp >= u->sp && !is_off(f->function))
+		return 1;
+	u->stack->depth = top;
+	return 0;
+}
+
+SEC("uretprobe")
+int function__return(struct pt_regs *regs)
+{
+	__u32 number = bpf_get_attach_cookie(regs), top;
+	const struct function_reads *program = bpf_map_lookup_elem(&functions, &number);
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct call_stack *s = bpf_task_storage_get(&call_stacks, task, 0, 0);
+	struct value_walk walk = {};
+	struct unwind u = {};
+	struct call_frame *f;
+
+	if (!s || !program)
+		return 0;
+	u.stack = s;
+	u.sp = regs->sp - FUNCTION_POPPED;
+	bpf_loop(CALL_DEPTH_MAX, find_frame, &u, 0);
+	top = s->depth - 1;
+	if (top >= CALL_DEPTH_MAX)
+		return 0;
+	f = &s->frames[top];
+	if (f->sp != u.sp || f->function != number)
+		return 0;
+	event_init(&s->e.h, EVENT_RETURN, 0, 0);
+	s->depth = top;
+	walk.bases[READ_STACK] = u.sp;
+	walk.bases[READ_RESULT] = FUNCTION_RESULT(regs);
+	__builtin_memcpy(walk.bases, f->args, sizeof(f->args));
+	walk.program = program;
+	walk.stack = s;
+	walk.at_return = true;
+	bpf_loop(READS_MAX, read_value, &walk, 0);
+	if (!emit_call(s, number, walk.at))
+		__sync_fetch_and_add(&returns_lost, 1);
+	return 0;
+}
+
+/* The thread will return from nothing any more. */
+static __always_inline void unwind_all(struct task_struct *task, __u32 tid)
+{
+	struct call_stack *s = bpf_task_storage_get(&call_stacks, task, 0, 0);
+
+	if (!s || !s->depth)
+		return;
+	s->depth = 0;
+	event_init(&s->e.h, EVENT_UNWIND, 0, 0);
+	s->e.h.tid = tid;
+	if (!emit_call(s, 0, 0))
+		__sync_fetch_and_add(&returns_lost, 1);
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(function__exit, struct task_struct *task)
+{
+	unwind_all(task, task->pid);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(function__exec, struct task_struct *task, pid_t old_pid, struct linux_binprm *bprm)
+{
+	/* It has its process's id now. */
+	unwind_all(task, old_pid);
+	return 0;
+}
+
+char LICENSE[] SEC("license") __weak = "Dual BSD/GPL";

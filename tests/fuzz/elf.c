@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Fuzzes what reads the files of traced processes: the input is a file that is opened, listed and described
+ *as
+ * --functions-list does, and of whose functions every argument is read. Programs are seeds.
+ *
+ *	build/fuzz/elf -max_total_time=600 -max_len=65536 CORPUS
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "hooks/dwarf.h"
+
+#define FUNCTIONS_LOOKED_AT 64
+
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+struct look {
+	const struct object *object;
+	unsigned n;
+};
+
+static void read_value(const struct function_info *info, const char *expression)
+{
+	struct value value = { 0 };
+	char why[TYPE_TEXT_MAX];
+	struct read read = { 0 };
+
+	if (function_read(info, expression, false, &read, &value, why) == 0 &&
+	    (read.steps_len > READ_STEPS_MAX || read.base >= READ_BASES || read.size > READ_STRING_MAX)) {
+		fprintf(stderr, "does not hold: a read that the kernel's side does not know\n");
+		abort();
+	}
+	for (size_t i = 0; i < value.names_len; i++)
+		free(value.names[i].name);
+	free(value.names);
+}
+
+static void see_argument(const char *name, void *arg)
+{
+	static const char *const ways[] = { "%.40s", "*%.40s", "%.40s->a", "%.40s->next->next",
+					    "%.40s[3].a" };
+	char expression[64];
+
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		snprintf(expression, sizeof(expression), ways[i], name);
+		read_value(arg, expression);
+	}
+}
+
+static int see_symbol(const struct symbol *s, void *arg)
+{
+	struct look *l = arg;
+	struct function_info info;
+	char text[256];
+	int line;
+
+	if (function_info(l->object, s, &info) == 0) {
+		function_prototype(&info, s->name, text, sizeof(text));
+		function_file(&info, &line);
+		function_arguments(&info, see_argument, &info);
+		read_value(&info, "return");
+		read_value(&info, "return->a");
+	}
+	return ++l->n == FUNCTIONS_LOOKED_AT;
+}
+
+static int file = -1;
+static char path[64];
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	(void)argc;
+	(void)argv;
+	file = memfd_create("elf", 0);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
+	return 0;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct object *object;
+	struct symbol s;
+	struct look l = { 0 };
+
+	if (ftruncate(file, 0) || pwrite(file, data, size, 0) != (ssize_t)size)
+		abort();
+	if (object_open(path, "/nonexistent", &object))
+		return 0;
+	l.object = object;
+	symbols_each(object, see_symbol, &l);
+	symbol_at(object, 0x1000, &s);
+	object_close(object);
+	return 0;
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mapping.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define LINE_MAX_LEN (PATH_MAX + 128)
+
+/* By its name in the process's own root, if that is still the file; else by what the kernel keeps of it. */
+static bool locate(uint32_t pid, const char *kept, struct mapping *m)
+{
+	struct stat named, is;
+
+	if (stat(kept, &is))
+		return false;
+	m->device = is.st_dev;
+	m->inode = is.st_ino;
+	if ((size_t)snprintf(m->path, sizeof(m->path), "/proc/%u/root%s", pid, m->name) < sizeof(m->path) &&
+	    stat(m->path, &named) == 0 && named.st_dev == is.st_dev && named.st_ino == is.st_ino)
+		return true;
+	snprintf(m->path, sizeof(m->path), "%s", kept);
+	return true;
+}
+
+static bool read_line(uint32_t pid, const char *line, const struct stat *exe, struct mapping *m)
+{
+	char kept[96], permissions[5];
+	int at = 0;
+
+	m->pid = pid;
+	if (sscanf(line, "%lx-%lx %4s %lx %*s %*s %n", &m->start, &m->end, permissions, &m->offset, &at) <
+		    4 ||
+	    permissions[2] != 'x' || line[at] != '/')
+		return false;
+	snprintf(m->name, sizeof(m->name), "%.*s", (int)strcspn(line + at, "\n"), line + at);
+	snprintf(kept, sizeof(kept), "/proc/%u/map_files/%lx-%lx", pid, m->start, m->end);
+	if (!locate(pid, kept, m))
+		return false;
+	m->executable = m->device == exe->st_dev && m->inode == exe->st_ino;
+	return true;
+}
+
+int mappings_each(uint32_t pid, int (*see)(const struct mapping *m, void *arg), void *arg)
+{
+	char path[64], line[LINE_MAX_LEN];
+	struct mapping m;
+	struct stat exe;
+	int err = 0;
+	FILE *maps;
+
+	snprintf(path, sizeof(path), "/proc/%u/exe", pid);
+	if (stat(path, &exe))
+		return -errno;
+	snprintf(path, sizeof(path), "/proc/%u/maps", pid);
+	maps = fopen(path, "re");
+	if (!maps)
+		return -errno;
+	while (!err && fgets(line, sizeof(line), maps))
+		if (read_line(pid, line, &exe, &m))
+			err = see(&m, arg);
+	fclose(maps);
+	return err;
+}
+
+int find_program(const char *name, char ret_path[PATH_MAX])
+{
+	const char *list = getenv("PATH");
+	char path[PATH_MAX];
+	size_t len;
+
+	if (strchr(name, '/'))
+		list = "";
+	else if (!list)
+		list = "/bin:/usr/bin"; /* execvp(3) */
+	for (;; list += len + 1) {
+		len = strcspn(list, ":");
+		snprintf(path, sizeof(path), "%.*s%s%s", (int)len, list, len ? "/" : "", name);
+		if (access(path, X_OK) == 0) {
+			memcpy(ret_path, path, sizeof(path));
+			return 0;
+		}
+		if (!list[len])
+			return -ENOENT;
+	}
+}

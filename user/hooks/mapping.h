@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The files whose code a process runs, from /proc/PID/maps. */
+#pragma once
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct mapping {
+	uint32_t pid;
+	char name[PATH_MAX]; /* as the process sees it */
+	char path[PATH_MAX]; /* as it can be opened from here, whatever the process's mount namespace */
+	dev_t device;
+	ino_t inode;
+	bool executable; /* the process's own program; else a library */
+	uint64_t start, end, offset;
+};
+
+/* Calls see() for each mapped range of code until it returns other than 0, and returns that, or -errno. */
+int mappings_each(uint32_t pid, int (*see)(const struct mapping *m, void *arg), void *arg);
+
+/* The file that execvp() takes for this name. Returns 0 or -ENOENT. */
+int find_program(const char *name, char ret_path[PATH_MAX]);

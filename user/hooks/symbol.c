@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "symbol.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SIZE_MIN 4 /* bytes of a function; a shorter one has no body to speak of */
+
+#define INT3 0xcc /* x86: a breakpoint in the file itself */
+
+static bool has_section(Elf *elf, const char *name)
+{
+	Elf_Scn *section = NULL;
+	size_t names;
+
+	if (elf_getshdrstrndx(elf, &names))
+		return false;
+	while ((section = elf_nextscn(elf, section))) {
+		GElf_Shdr header;
+		const char *is;
+
+		if (!gelf_getshdr(section, &header))
+			continue;
+		is = elf_strptr(elf, names, header.sh_name);
+		if (is && strcmp(is, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int describe(struct object *o)
+{
+	const char *debug_file = NULL;
+	GElf_Ehdr header;
+
+	o->elf = dwfl_module_getelf(o->module, &o->bias);
+	if (!o->elf || !gelf_getehdr(o->elf, &header) || header.e_ident[EI_CLASS] != ELFCLASS64 ||
+	    (header.e_type != ET_EXEC && header.e_type != ET_DYN))
+		return -ENOEXEC;
+	o->convention = convention_of(header.e_machine);
+	if (!o->convention)
+		return -ENOEXEC;
+	o->is_go = has_section(o->elf, ".gopclntab") || has_section(o->elf, ".note.go.buildid");
+	/* Finds the debug file, if there is one. */
+	dwfl_module_getsymtab(o->module);
+	dwfl_module_info(o->module, NULL, NULL, NULL, NULL, NULL, NULL, &debug_file);
+	o->stripped = !debug_file && !has_section(o->elf, ".symtab");
+	return 0;
+}
+
+static int report(struct object *o, const char *path, const char *root)
+{
+	if (asprintf(&o->debug_path, ":.debug:%s/usr/lib/debug:/usr/lib/debug", root) < 0) {
+		o->debug_path = NULL;
+		return -ENOMEM;
+	}
+	o->callbacks = (Dwfl_Callbacks){
+		.find_debuginfo = dwfl_standard_find_debuginfo,
+		.section_address = dwfl_offline_section_address,
+		.debuginfo_path = &o->debug_path,
+	};
+	o->dwfl = dwfl_begin(&o->callbacks);
+	if (!o->dwfl)
+		return -ENOMEM;
+	o->module = dwfl_report_offline(o->dwfl, path, path, -1);
+	dwfl_report_end(o->dwfl, NULL, NULL);
+	return o->module ? describe(o) : -ENOEXEC;
+}
+
+int object_open(const char *path, const char *root, struct object **ret_object)
+{
+	struct object *o;
+	int err;
+
+	elf_version(EV_CURRENT);
+	if (access(path, R_OK))
+		return -errno;
+	o = calloc(1, sizeof(*o));
+	if (!o)
+		return -ENOMEM;
+	err = report(o, path, root);
+	if (err)
+		object_close(o);
+	else
+		*ret_object = o;
+	return err;
+}
+
+void object_close(struct object *o)
+{
+	if (!o)
+		return;
+	dwfl_end(o->dwfl);
+	free(o->debug_path);
+	free(o);
+}
+
+/* Where the code at an address lies in the file. Sets *ret_offset and how many bytes of code follow. */
+static bool find_offset(const struct object *o, uint64_t address, uint64_t *ret_offset, uint64_t *ret_room)
+{
+	size_t n;
+
+	if (elf_getphdrnum(o->elf, &n))
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		GElf_Phdr p;
+
+		if (!gelf_getphdr(o->elf, (int)i, &p) || p.p_type != PT_LOAD || !(p.p_flags & PF_X) ||
+		    address < p.p_vaddr || address - p.p_vaddr >= p.p_filesz)
+			continue;
+		*ret_offset = address - p.p_vaddr + p.p_offset;
+		*ret_room = p.p_filesz - (address - p.p_vaddr);
+		return true;
+	}
+	return false;
+}
+
+static bool is_breakpoint(const struct object *o, uint64_t offset)
+{
+	size_t size;
+	const char *bytes = elf_rawfile(o->elf, &size);
+
+	return o->convention->machine == EM_X86_64 && bytes && offset < size &&
+	       (unsigned char)bytes[offset] == INT3;
+}
+
+static const char *refusal_of(const struct object *o, const struct symbol *s)
+{
+	if (o->is_go)
+		return "a Go program, which crashes when its return addresses are replaced";
+	if (s->size && s->size < SIZE_MIN)
+		return "too short";
+	if (is_breakpoint(o, s->offset))
+		return "it starts with a breakpoint";
+	return NULL;
+}
+
+/* One symbol of the module as a function; false when it is none. */
+static bool read_symbol(const struct object *o, int i, struct symbol *ret_symbol, const char **file)
+{
+	GElf_Sym sym;
+	GElf_Addr address;
+	GElf_Word section;
+	uint64_t room;
+	const char *name = dwfl_module_getsym_info(o->module, i, &sym, &address, &section, NULL, NULL);
+	int type = GELF_ST_TYPE(sym.st_info);
+
+	if (!name)
+		return false;
+	if (type == STT_FILE)
+		*file = name;
+	if ((type != STT_FUNC && type != STT_GNU_IFUNC) || section == SHN_UNDEF || !name[0])
+		return false;
+	*ret_symbol = (struct symbol){ .name = name,
+				       .address = address - o->bias,
+				       .size = sym.st_size,
+				       .global = GELF_ST_BIND(sym.st_info) != STB_LOCAL };
+	if (!ret_symbol->global)
+		ret_symbol->file = *file;
+	if (!find_offset(o, ret_symbol->address, &ret_symbol->offset, &room))
+		return false;
+	ret_symbol->refusal = type == STT_GNU_IFUNC ? "its code is chosen when the program starts"
+						    : refusal_of(o, ret_symbol);
+	return true;
+}
+
+int symbols_each(const struct object *o, int (*see)(const struct symbol *symbol, void *arg), void *arg)
+{
+	int n = dwfl_module_getsymtab(o->module), err = 0;
+	const char *file = NULL;
+	struct symbol s;
+
+	for (int i = 1; i < n && !err; i++)
+		if (read_symbol(o, i, &s, &file))
+			err = see(&s, arg);
+	return err;
+}
+
+int symbol_at(const struct object *o, uint64_t address, struct symbol *ret_symbol)
+{
+	int n = dwfl_module_getsymtab(o->module);
+	const char *file = NULL;
+	struct symbol s = { .name = "", .address = address };
+	uint64_t room;
+
+	if (!find_offset(o, address, &s.offset, &room))
+		return -ENOENT;
+	s.refusal = refusal_of(o, &s);
+	*ret_symbol = s;
+	for (int i = 1; i < n; i++)
+		if (read_symbol(o, i, &s, &file) && s.address == address) {
+			*ret_symbol = s;
+			break;
+		}
+	return 0;
+}
