@@ -53,9 +53,10 @@ def test_check_json():
     assert found["ok"] is True and all(check["ok"] for check in found["checks"])
 
 
-def test_attached_and_gone():
+@pytest.mark.parametrize("options", [[], ["--function", "libc.so.6:posix_openpt"]], ids=["sockets", "functions"])
+def test_attached_and_gone(options):
     target = subprocess.Popen(["sleep", "60"])
-    tracer = subprocess.Popen([BINARY, "attach", "-p", str(target.pid)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    tracer = subprocess.Popen([BINARY, "attach", "-p", str(target.pid), *options], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:
         said = ""
         while "attached" not in said:
@@ -70,6 +71,9 @@ def test_attached_and_gone():
         for name in ("socket__send", "socket__recv", "socket__state", "process__fork", "process__exec", "process__exit"):
             assert name in names
         assert all(re.match(r"[a-z]+__[a-z]+", name) for name in names)
+        # What nobody asked for is not loaded.
+        for name in ("function__enter", "function__return", "function__exit", "function__exec"):
+            assert (name in names) == bool(options)
         assert {"ring", "targets", "sock_states", "drops"} <= {show("map").get(i) for i in maps}
     finally:
         tracer.terminate()

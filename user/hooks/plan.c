@@ -459,6 +459,8 @@ void plan_tick(uint64_t now_ns)
 	uint32_t pids[WAITING_MAX];
 	size_t n = waiting_len;
 
+	if (!wishes_len)
+		return;
 	memcpy(pids, waiting, n * sizeof(*pids));
 	waiting_len = 0;
 	for (size_t i = 0; i < n; i++)
