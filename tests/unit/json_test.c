@@ -159,11 +159,66 @@ static void long_hex(void **state)
 	assert_int_equal(json_end(&j), strlen("{\"h\":\"\"}\n") + 64);
 }
 
+/* Numbers with a sign and a point, and an object within, which is left out when nothing is in it. */
+static void values(void **state)
+{
+	char buf[512];
+	struct json j;
+	size_t len;
+
+	(void)state;
+	json_begin(&j, buf, sizeof(buf));
+	json_signed(&j, "a", INT64_MIN);
+	json_signed(&j, "b", 7);
+	if (json_open(&j, "empty"))
+		json_close(&j);
+	assert_true(json_open(&j, "in"));
+	json_double(&j, "half", 0.5);
+	json_double(&j, "tenth", 0.1);
+	json_double(&j, "whole", 100);
+	json_double(&j, "less", -1e-300);
+	json_double(&j, "not", 0.0 / 0.0);
+	json_double(&j, "most", -1.0 / 0.0);
+	json_close(&j);
+	json_bool(&j, "c", true);
+	len = json_end(&j);
+	check_slice((struct slice){ buf, len },
+		    "{\"a\":-9223372036854775808,\"b\":7,\"in\":{\"half\":0.5,\"tenth\":0.1,\"whole\":100,"
+		    "\"less\":-1e-300,\"not\":\"NaN\",\"most\":\"-Infinity\"},\"c\":true}\n");
+}
+
+/* However little room there is, an object that was begun is ended. */
+static void little_room(void **state)
+{
+	(void)state;
+	for (size_t size = 16; size < 64; size++) {
+		char *buf = guarded_end(size) - size;
+		struct json j;
+		cJSON *read;
+		size_t len;
+
+		json_begin(&j, buf, size);
+		json_signed(&j, "a", -123456);
+		if (json_open(&j, "within")) {
+			json_string(&j, "b", SLICE("text"));
+			json_double(&j, "c", 1.25);
+			json_close(&j);
+		}
+		len = json_end(&j);
+		assert_true(len <= size);
+		read = cJSON_ParseWithLength(buf, len);
+		if (!read)
+			fail_msg("in %zu bytes: %.*s", size, (int)len, buf);
+		cJSON_Delete(read);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(escapes), cmocka_unit_test(utf8),   cmocka_unit_test(random_bytes_in),
-		cmocka_unit_test(kinds),   cmocka_unit_test(limits), cmocka_unit_test(long_hex),
+		cmocka_unit_test(escapes), cmocka_unit_test(utf8),        cmocka_unit_test(random_bytes_in),
+		cmocka_unit_test(kinds),   cmocka_unit_test(limits),      cmocka_unit_test(long_hex),
+		cmocka_unit_test(values),  cmocka_unit_test(little_room),
 	};
 
 	return cmocka_run_group_tests_name("json", tests, NULL, NULL);
