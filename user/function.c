@@ -260,8 +260,10 @@ static struct work *innermost(const struct call_stack *s, uint32_t depth)
 static struct work *begin(const struct call_stack *s, const struct function *f, const struct event_call *e)
 {
 	enum evidence evidence = EVIDENCE_THREAD;
-	struct work *outer = innermost(s, s->depth), *parent = outer, *w = work_new();
+	struct work *outer = innermost(s, s->depth), *parent = outer, *w;
 
+	stat_add(STAT_requests, 1);
+	w = work_new();
 	if (!w)
 		return NULL;
 	w->span.kind = SPAN_INTERNAL;
