@@ -138,6 +138,8 @@ bench-compare: all ## the price of in-code tracing and of Spanhook (root)
 	$(Q)B=$(B) tests/compare/bench
 test: deps all unit $(B)/workload ## run every test (root)
 	$(Q)B=$(B) tests/run
+vm: all ## test inside Debian's kernels under QEMU; KERNELS="6.1 6.12-arm64": only these
+	$(Q)B=$(B) tests/vm/run $(KERNELS)
 lint: $(USER_OBJ) ## check licences, format, dependencies, the hot path, scripts and the manual
 	$(Q)B=$(B) tests/lint
 TIME ?= 60
@@ -148,7 +150,7 @@ fuzz: $(FUZZ) ## run every fuzzer for TIME seconds
 install: $(B)/spanhook ## install to DESTDIR/PREFIX
 	$(Q)install -D -m 755 $< $(DESTDIR)$(PREFIX)/bin/spanhook
 	$(Q)install -D -m 644 user/spanhook.1 $(DESTDIR)$(PREFIX)/share/man/man1/spanhook.1
-.PHONY: deps demo bench accuracy compare bench-compare test lint fuzz install
+.PHONY: deps demo bench accuracy compare bench-compare test vm lint fuzz install
 
 clean: ## remove build/
 	$(Q)rm -rf build

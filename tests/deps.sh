@@ -11,7 +11,8 @@ declare -A packages=(
 		shellcheck mandoc nginx-light apache2-bin gunicorn python3-flask python3-aiohttp wrk prometheus
 		redis-server redis-tools memcached
 		postgresql
-		mount iproute2 nftables"
+		mount iproute2 nftables
+		qemu-system-x86 qemu-system-arm gcc-aarch64-linux-gnu binutils cpio"
 	[stores]="postgresql redis-server util-linux"
 )
 # Another distributor's Node.js will do; Debian's would replace it.
