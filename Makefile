@@ -130,6 +130,8 @@ demo: deps all ## trace the order service and show the result (root)
 	$(Q)B=$(B) service/demo.sh
 bench: all ## the figures of the README: throughput, CPU, memory (root)
 	$(Q)B=$(B) tests/bench/run
+bench-guest: all ## the cost to 0.2 %, in a guest whose clock counts instructions
+	$(Q)B=$(B) tests/bench/guest
 accuracy: deps all $(B)/workload ## how many parents are right; of ONLY=workload at LOAD=open requests, if given (root)
 	$(Q)B=$(B) tests/accuracy/run $(if $(ONLY),--only '$(ONLY)') $(if $(LOAD),--open $(LOAD)) $(if $(EXACT),--exact-turns)
 compare: all ## lay Spanhook beside in-code tracing of the same process (root)
@@ -150,7 +152,7 @@ fuzz: $(FUZZ) ## run every fuzzer for TIME seconds
 install: $(B)/spanhook ## install to DESTDIR/PREFIX
 	$(Q)install -D -m 755 $< $(DESTDIR)$(PREFIX)/bin/spanhook
 	$(Q)install -D -m 644 user/spanhook.1 $(DESTDIR)$(PREFIX)/share/man/man1/spanhook.1
-.PHONY: deps demo bench accuracy compare bench-compare test vm lint fuzz install
+.PHONY: deps demo bench bench-guest accuracy compare bench-compare test vm lint fuzz install
 
 clean: ## remove build/
 	$(Q)rm -rf build

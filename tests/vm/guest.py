@@ -14,7 +14,7 @@ import tarfile
 import tempfile
 
 APPLETS = """sh mount mkdir ls cat sleep kill grep awk sed wc tail head ps ip wget cp rm insmod mknod uname dmesg
-poweroff sort uniq tr cut env timeout seq chmod tar dd find printf test date touch ln sync""".split()
+poweroff sort uniq tr cut env timeout seq chmod tar dd find printf test date touch ln sync sysctl""".split()
 # Each needs those before it; a kernel that has one built in has no file for it.
 MODULES = "virtio virtio_ring virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_blk".split()
 LIBRARY_PATHS = ["usr/lib/{triplet}", "lib/{triplet}", "usr/lib", "lib", "lib64", "usr/lib/{triplet}/nss"]
