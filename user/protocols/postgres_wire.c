@@ -2,8 +2,9 @@
 /* PostgreSQL manual, chapter 55.7: message formats. */
 #include "postgres_wire.h"
 
-/* This much of a statement tells a request whose end is not there yet. */
-#define TEXT_MIN 16
+/* This much of a statement tells a request whose end is not there yet, if it is a long one. */
+#define TEXT_MIN  16
+#define LONG_TEXT 256
 /* Messages in a row that are as good as all. */
 #define CHAIN_MAX 16
 
@@ -183,12 +184,13 @@ enum guess postgres_chain(enum flow flow, struct slice s)
 		const char *form = postgres_form(flow, s, POSTGRES_GUESS_MAX, &len);
 		struct slice body = slice_from(s, POSTGRES_HEADER_LEN);
 		enum guess guess = form ? has_form(form, body, len) : GUESS_NO;
-		bool text = flow == FLOW_REQUEST && (s.p[0] == 'Q' || s.p[0] == 'P') && body.len >= TEXT_MIN;
+		bool text = flow == FLOW_REQUEST && (s.p[0] == 'Q' || s.p[0] == 'P') && len >= LONG_TEXT;
 
 		if (guess == GUESS_NO)
 			return GUESS_NO;
 		/* A header alone tells little. */
-		if ((guess == GUESS_YES && (form[0] || i > 0) && form[0] != '*') || text)
+		if ((guess == GUESS_YES && (form[0] || i > 0) && form[0] != '*') ||
+		    (text && body.len >= TEXT_MIN))
 			chain = GUESS_YES;
 		s = slice_from(body, len);
 	}
