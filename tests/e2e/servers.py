@@ -1,12 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Real servers, each in the foreground with a configuration and an access log of its own."""
 
-import glob
 import os
 import re
 import shutil
-import signal
-import subprocess
 
 import pytest
 
@@ -194,49 +191,3 @@ def node(folder):
         port,
         [need("node"), os.path.join(HERE, "app_node.js"), str(port), f"{folder}/node.access", document_root(folder)],
     )
-
-
-class Postgres(Server):
-    """PostgreSQL with trust in everybody, as the user that its package made; sql() runs statements untraced."""
-
-    def __init__(self, folder):
-        binaries = sorted(glob.glob("/usr/lib/postgresql/*/bin"), key=lambda path: int(path.split("/")[4]))
-        if not binaries:
-            pytest.skip("postgresql is not installed")
-        self.bin, self.folder = binaries[-1], f"{folder}/postgres"
-        os.mkdir(self.folder)
-        shutil.chown(self.folder, "postgres")
-        subprocess.run(
-            [f"{self.bin}/initdb", "-D", f"{self.folder}/data", "-A", "trust", "-U", "app", "-N"],
-            user="postgres",
-            check=True,
-            cwd="/",
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        port = free_port()
-        options = {
-            "listen_addresses": "127.0.0.1",
-            "unix_socket_directories": self.folder,
-            "fsync": "off",
-            "autovacuum": "off",
-            "shared_preload_libraries": "pg_stat_statements",
-            "pg_stat_statements.track_planning": "off",
-        }
-        settings = [arg for name, value in options.items() for arg in ("-c", f"{name}={value}")]
-        argv = [f"{self.bin}/postgres", "-D", f"{self.folder}/data", "-p", str(port), *settings]
-        super().__init__(folder, "postgres", port, argv, user="postgres", cwd="/")
-        self.conninfo = f"host=127.0.0.1 port={port} user=app dbname=postgres"
-        wait_until(lambda: self.sql("SELECT 1", check=False) == "1", "PostgreSQL to start")
-        self.sql("CREATE EXTENSION pg_stat_statements")
-
-    def psql(self, *args):
-        return [f"{self.bin}/psql", "-X", "-A", "-t", "-q", "-d", self.conninfo, *args]
-
-    def sql(self, text, check=True):
-        run = subprocess.run(self.psql("-c", text), capture_output=True, text=True)
-        assert not check or run.returncode == 0, run.stderr
-        return run.stdout.strip()
-
-    def stop(self, sig=signal.SIGINT):
-        return super().stop(sig)  # without waiting for clients

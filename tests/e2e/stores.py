@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Real stores of Debian, each on a free port of its own, and their own word for what they were asked."""
 
+import collections
+import glob
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 
@@ -63,3 +66,68 @@ class Memcached(Store):
         port = free_port()
         user = ["-u", "nobody"] if os.geteuid() == 0 else []
         super().__init__(folder, "memcached", ["memcached", "-l", "127.0.0.1", "-p", str(port), "-U", "0", *user, *options], port)
+
+
+class Postgres(Store):
+    """PostgreSQL with trust in everybody, as the user that its package made; sql() runs statements untraced."""
+
+    def __init__(self, folder):
+        binaries = sorted(glob.glob("/usr/lib/postgresql/*/bin"), key=lambda path: int(path.split("/")[4]))
+        if not binaries:
+            pytest.skip("postgresql is not installed")
+        self.bin, self.folder = binaries[-1], f"{folder}/postgres"
+        os.mkdir(self.folder)
+        shutil.chown(self.folder, "postgres")
+        subprocess.run(
+            [f"{self.bin}/initdb", "-D", f"{self.folder}/data", "-A", "trust", "-U", "app", "-N"],
+            user="postgres",
+            check=True,
+            cwd="/",
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        port = free_port()
+        options = {
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": self.folder,
+            "fsync": "off",
+            "autovacuum": "off",
+            "shared_preload_libraries": "pg_stat_statements",
+            "pg_stat_statements.track_planning": "off",
+        }
+        settings = [arg for name, value in options.items() for arg in ("-c", f"{name}={value}")]
+        argv = [f"{self.bin}/postgres", "-D", f"{self.folder}/data", "-p", str(port), *settings]
+        super().__init__(folder, "postgres", argv, port, user="postgres", cwd="/")
+        self.conninfo = f"host=127.0.0.1 port={port} user=app dbname=postgres"
+        wait_until(lambda: self.sql("SELECT 1", check=False) == "1", "PostgreSQL to start")
+        self.sql("CREATE EXTENSION pg_stat_statements")
+
+    def psql(self, *args):
+        return [f"{self.bin}/psql", "-X", "-A", "-t", "-q", "-d", self.conninfo, *args]
+
+    def sql(self, text, check=True):
+        run = subprocess.run(self.psql("-c", text), capture_output=True, text=True)
+        assert not check or run.returncode == 0, run.stderr
+        return run.stdout.strip()
+
+    def pgbench(self, *options):
+        return [f"{self.bin}/pgbench", "-n", *options, "-h", "127.0.0.1", "-p", str(self.port), "-U", "app", "postgres"]
+
+    def pgbench_init(self, scale):
+        subprocess.run(self.pgbench("-i", "-q", "-s", str(scale)), check=True, stderr=subprocess.DEVNULL)
+
+    def pgbench_calls(self, mode):
+        """How often the server executed each kind of pgbench's statements since the last time."""
+        rows = self.sql("select calls, query from pg_stat_statements where query !~ 'pg_stat_statements'")
+        self.sql("select pg_stat_statements_reset()")
+        calls = collections.Counter()
+        for n, _, query in (row.partition("|") for row in rows.split("\n")):
+            if re.match(r"(BEGIN|END|UPDATE|INSERT|SELECT abalance)\b", query):
+                calls[query.split()[0]] += int(n)
+        # Utility statements whose plans are kept are counted once a connection (PostgreSQL 15).
+        if mode == "prepared":
+            calls["BEGIN"] = calls["END"] = calls["INSERT"]
+        return calls
+
+    def stop(self, sig=signal.SIGINT):
+        return super().stop(sig)  # without waiting for clients

@@ -9,11 +9,9 @@ import tempfile
 
 import pytest
 
-import servers
 from harness import Forked, Gate
 from libpq import FATAL_ERROR, OK, PIPELINE_ABORTED, Connection, library
-
-PGBENCH = ["BEGIN", "END"]  # of its statements, those that name no table of its own
+from stores import Postgres
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +19,7 @@ def database():
     folder = tempfile.mkdtemp(prefix="spanhook-")
     os.chmod(folder, 0o755)
     try:
-        server = servers.Postgres(folder)
+        server = Postgres(folder)
         server.sql("CREATE TABLE orders (id int, item text)")
         server.sql("INSERT INTO orders SELECT i, 'x' FROM generate_series(1, 10) i")
         yield server
@@ -222,50 +220,28 @@ def test_large_results(client):
     assert all(s["response_bytes"] > 3000 * 1000 for s in spans if s["db_rows"] == 3000)
 
 
-def kinds(spans):
-    assert not [s for s in spans if "incomplete" in s or "error_type" in s]
-    names = [(s["db_operation_name"], s["db_query_text"]) for s in spans]
-    return collections.Counter(name.upper() for name, text in names if "pgbench" in text or name in PGBENCH)
-
-
-def calls(database):
-    """What the server counted since the last time, by kind of statement."""
-    rows = database.sql("SELECT calls, query FROM pg_stat_statements WHERE query !~ 'pg_stat_statements'")
-    database.sql("SELECT pg_stat_statements_reset()")
-    counted = collections.Counter()
-    for row in rows.split("\n"):
-        n, _, query = row.partition("|")
-        if n.isdigit() and ("pgbench" in query or query in PGBENCH):
-            counted[query.split()[0].upper()] += int(n)
-    return counted
-
-
 @pytest.fixture(scope="module")
 def bench(database):
-    """bench(options...) is a pgbench run, 50 transactions of 7 statements from each of 4 clients."""
-    pgbench = f"{database.bin}/pgbench"
-    init = [pgbench, "-i", "-q", "-s", "1", "-n", "-h", "127.0.0.1", "-p", str(database.port), "-U", "app", "postgres"]
-    subprocess.run(init, check=True, stderr=subprocess.DEVNULL, timeout=60)
-    return lambda *options: [pgbench, "-n", "-c", "4", "-j", "2", "-t", "50", *options, *init[6:]]
+    database.pgbench_init(1)
+    return database
 
 
 @pytest.mark.parametrize("mode", ["simple", "extended", "prepared"])
 @pytest.mark.parametrize("end", ["client", "server"])
-def test_pgbench(database, bench, attach, end, mode):
-    """As many spans of each kind of statement as the server counted."""
-    calls(database)
+def test_pgbench(bench, attach, end, mode):
+    """As many spans of each kind of statement as the server counted: 4 clients, 50 transactions each."""
+    pgbench = bench.pgbench("-M", mode, "-c", "4", "-j", "2", "-t", "50")
+    bench.pgbench_calls(mode)
     if end == "client":
-        tracer = attach("--", *bench("-M", mode))
+        tracer = attach("--", *pgbench)
         assert tracer.wait() == 0
-        spans = [s for s in tracer.spans() if s["kind"] == "client"]
     else:
-        tracer = attach("-p", database.pid)
-        subprocess.run(bench("-M", mode), check=True, capture_output=True, timeout=60)
+        tracer = attach("-p", bench.pid)
+        subprocess.run(pgbench, check=True, capture_output=True, timeout=60)
         tracer.wait_spans(200 * 7, kind="server")
-        spans = [s for s in tracer.finish() if s["kind"] == "server"]
-    want = calls(database)
-    # Utility statements of plans that are kept are not counted again (pg_stat_statements of PostgreSQL 15).
-    if mode == "prepared":
-        want.update({kind: 200 - want[kind] for kind in ("BEGIN", "END")})
-    assert kinds(spans) == want
-    assert want["UPDATE"] == 600
+        tracer.finish()
+    spans = tracer.spans(kind=end)
+    assert not [s for s in spans if "incomplete" in s or "error_type" in s]
+    calls = bench.pgbench_calls(mode)
+    assert collections.Counter(s["db_operation_name"] for s in spans if s["db_operation_name"].isupper()) == calls
+    assert calls == {"BEGIN": 200, "UPDATE": 600, "SELECT": 200, "INSERT": 200, "END": 200}

@@ -180,7 +180,7 @@ enum guess postgres_chain(enum flow flow, struct slice s)
 	enum guess chain = GUESS_MORE;
 
 	for (int i = 0; i < CHAIN_MAX && s.len >= POSTGRES_HEADER_LEN; i++) {
-		size_t len;
+		size_t len = 0;
 		const char *form = postgres_form(flow, s, POSTGRES_GUESS_MAX, &len);
 		struct slice body = slice_from(s, POSTGRES_HEADER_LEN);
 		enum guess guess = form ? has_form(form, body, len) : GUESS_NO;
