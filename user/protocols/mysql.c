@@ -31,7 +31,7 @@ static bool starts_request(struct mysql *my, struct slice bytes)
 
 	/* Servers read a header by itself. */
 	if (bytes.len == HEADER_LEN)
-		return int_at(bytes, 0, 3) > 0 && int_at(bytes, 2, 2) == 0;
+		return !my->compressed && int_at(bytes, 0, 3) > 0 && int_at(bytes, 2, 2) == 0;
 	for (unsigned i = 0; i < CHAIN_MAX && at < bytes.len; i++) {
 		struct parser_input in = { .bytes = slice_from(bytes, at) };
 		struct message m = { 0 };

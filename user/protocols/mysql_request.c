@@ -210,13 +210,12 @@ static ssize_t parse_command(struct mysql *my, const struct packet *p, bool cut,
 	size_t len;
 	ssize_t n;
 
-	if (p->len == 0)
-		return -EPROTO;
-	if (p->head.len == 0)
-		return 0;
 	/* What follows a login is not to be seen. */
-	if (my->compressed)
+	if (p->len == 0 || my->compressed)
 		return -EPROTO;
+	/* Nothing is known of a command that was cut behind its header. */
+	if (p->head.len == 0)
+		return cut ? consume(p, 0, m) : 0;
 	command = find_command(p);
 	if (!command)
 		return -EPROTO;
