@@ -10,7 +10,7 @@ declare -A packages=(
 	[test]="git libcmocka-dev python3-pytest libclang-rt-14-dev clang-format clang-tidy
 		shellcheck mandoc nginx-light apache2-bin gunicorn python3-flask python3-aiohttp wrk prometheus
 		redis-server redis-tools memcached
-		postgresql
+		postgresql mariadb-server mariadb-client libmariadb-dev python3-pymysql
 		mount iproute2 nftables
 		qemu-system-x86 qemu-system-arm gcc-aarch64-linux-gnu binutils cpio"
 	[stores]="postgresql redis-server util-linux"

@@ -105,27 +105,42 @@ static enum guess statement(struct slice s, const struct packet *p)
 	return mysql_is_statement(s) ? GUESS_YES : GUESS_NO;
 }
 
-/* An error with its SQLSTATE, a plain OK, or a number of columns and the first of their definitions. */
+/* The packet behind one of len payload bytes that starts a response: a column definition, or an EOF packet?
+ */
+static enum guess second(struct slice s, uint32_t len, bool definition)
+{
+	struct packet p;
+
+	if (!read_packet(slice_from(s, HEADER_LEN + len), &p) || !is_there(&p, EOF_LEN))
+		return GUESS_MORE;
+	return p.seq == 2 && (definition ? slice_starts(p.head, SLICE("\3def")) : is_eof(&p)) ? GUESS_YES
+											      : GUESS_NO;
+}
+
+/*
+ * An error with its SQLSTATE; a plain OK; a number of columns, or a prepared statement, and the definition
+ * that has to follow.
+ */
 static enum guess result(struct slice s, const struct packet *p)
 {
-	struct packet column;
+	uint32_t columns;
 
 	if (p->seq != 1 || p->len > 512)
 		return GUESS_NO;
-	if (!is_there(p, ERR_LEN))
+	if (!is_there(p, 12))
 		return GUESS_MORE;
 	if (is_type(p, 0xff))
 		return p->len > ERR_LEN && p->head.p[3] == '#' ? GUESS_YES : GUESS_NO;
-	if (is_type(p, 0x00))
-		return p->len == 7 && byte_at(p->head, 1) < 0xfb && byte_at(p->head, 2) == 0 &&
-				       int_at(p->head, 3, 2) & 3 && int_at(p->head, 5, 2) == 0
+	if (p->len <= 2)
+		return read_columns(p, &columns) ? second(s, p->len, columns > 0) : GUESS_NO;
+	if (!is_type(p, 0x00))
+		return GUESS_NO;
+	if (p->len == 7)
+		return byte_at(p->head, 1) < 0xfb && byte_at(p->head, 2) == 0 && int_at(p->head, 3, 2) & 3 &&
+				       int_at(p->head, 5, 2) == 0
 			       ? GUESS_YES
 			       : GUESS_NO;
-	if (p->len != 1 || byte_at(p->head, 0) >= 0xfb)
-		return GUESS_NO;
-	if (!read_packet(slice_from(s, HEADER_LEN + 1), &column) || !is_there(&column, 4))
-		return GUESS_MORE;
-	return column.seq == 2 && slice_starts(column.head, SLICE("\3def")) ? GUESS_YES : GUESS_NO;
+	return p->len == 12 && int_at(p->head, 9, 3) == 0 ? second(s, p->len, true) : GUESS_NO;
 }
 
 enum guess mysql_guess(struct slice head, enum flow *ret_flow)
