@@ -217,6 +217,19 @@ def test_statements(mariadb, attach, started, connected):
     assert not any(s.get("incomplete") or s.get("truncated") for s in spans)
 
 
+@pytest.mark.parametrize("how", ["tcp", "unix"])
+def test_login(mariadb, attach, folder, how):
+    """Only a login that fails is a span; a statement shows over a unix socket as well."""
+    argv = mariadb.client("-e", "SELECT 3")
+    if how == "unix":
+        argv = [arg for arg in argv if arg != "-h127.0.0.1"] + [f"-S{mariadb.socket}"]
+    tracer = attach("--", "sh", "-c", '"$@"; "$@" -pwrong; exit 0', "sh", *argv)
+    spans = tracer.wait_end()
+    wanted = ("db_operation_name", "db_rows", "db_response_status_code")
+    seen = [tuple(s.get(k) for k in wanted) for s in spans if "@@" not in s.get("db_query_text", "")]
+    assert seen == [("SELECT", 1, None), ("CONNECT", None, "1045")]
+
+
 @pytest.mark.parametrize("side", ["client", "server"])
 @pytest.mark.parametrize("connected", [False, True], ids=["connects", "connected"])
 def test_prepared(mariadb, attach, folder, started, prepared_program, side, connected):
