@@ -126,7 +126,7 @@ $(USER_OBJ) $(BPF_OBJ) $(ORDER_OBJ) $(INCODE_OBJ) $(BACKEND_OBJ) $(WORKLOAD_OBJ)
 endif
 deps: ## install the Debian packages that are missing (root)
 	$(Q)tests/deps.sh build $(if $(filter deps accuracy test,$(MAKECMDGOALS)),test)
-demo: deps all ## trace the order service and show the result (root)
+demo: deps all ## trace the order service and show the result (root); STORE=postgres: on PostgreSQL and Redis
 	$(Q)B=$(B) service/demo.sh
 bench: all ## the figures of the README: throughput, CPU, memory (root)
 	$(Q)B=$(B) tests/bench/run
