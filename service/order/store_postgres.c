@@ -17,7 +17,7 @@ enum { URL_MAX = 512, COLUMNS = 9 };
 struct postgres {
 	struct store store;
 	char url[URL_MAX];
-	struct lend connections; /* PGconn, on which both statements are prepared */
+	struct lend connections; /* PGconn */
 };
 
 static const char schema[] = "CREATE TABLE IF NOT EXISTS orders ("
@@ -59,17 +59,15 @@ static PGconn *connect_to(const char *url)
 
 	if (PQstatus(connection) == CONNECTION_OK &&
 	    succeeds(PQexec(connection, "SET client_min_messages = warning")) &&
-	    succeeds(PQexec(connection, schema)) &&
-	    succeeds(PQprepare(connection, "insert_order", insert_sql, COLUMNS, NULL)) &&
-	    succeeds(PQprepare(connection, "find_order", find_sql, 1, NULL)))
+	    succeeds(PQexec(connection, schema)))
 		return connection;
 	complain(connection, "connect");
 	PQfinish(connection);
 	return NULL;
 }
 
-/* Executes a prepared statement on a connection of its own; NULL after a line on stderr. The caller's. */
-static PGresult *execute(struct postgres *postgres, const char *name, int count, const char *const *values)
+/* Executes a statement on a connection of its own; NULL after a line on stderr. The caller's. */
+static PGresult *execute(struct postgres *postgres, const char *sql, int count, const char *const *values)
 {
 	PGconn *connection = lend_take(&postgres->connections);
 	PGresult *result = NULL;
@@ -77,10 +75,10 @@ static PGresult *execute(struct postgres *postgres, const char *name, int count,
 	if (!connection)
 		connection = connect_to(postgres->url);
 	if (connection)
-		result = PQexecPrepared(connection, name, count, values, NULL, NULL, 0);
+		result = PQexecParams(connection, sql, count, NULL, values, NULL, NULL, 0);
 	if (result && PQresultStatus(result) != PGRES_COMMAND_OK &&
 	    PQresultStatus(result) != PGRES_TUPLES_OK) {
-		complain(connection, name);
+		complain(connection, "execute");
 		PQclear(result);
 		result = NULL;
 	}
@@ -108,7 +106,7 @@ static int insert(struct store *store, const struct order *order)
 		return -ENOMEM;
 	snprintf(user_id, sizeof(user_id), "%" PRId64, order->user_id);
 	snprintf(total_amount, sizeof(total_amount), "%.2f", order->total_amount);
-	result = execute((struct postgres *)store, "insert_order", COLUMNS, values);
+	result = execute((struct postgres *)store, insert_sql, COLUMNS, values);
 	free(items);
 	PQclear(result);
 	return result ? 0 : -EIO;
@@ -140,7 +138,7 @@ static int read_row(const PGresult *row, struct order *ret)
 
 static int find(struct store *store, const char *order_id, struct order *ret)
 {
-	PGresult *row = execute((struct postgres *)store, "find_order", 1, &order_id);
+	PGresult *row = execute((struct postgres *)store, find_sql, 1, &order_id);
 	int err = !row ? -EIO : PQntuples(row) == 0 ? -ENOENT : read_row(row, ret);
 
 	PQclear(row);
