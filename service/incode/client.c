@@ -6,8 +6,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #undef curl_easy_setopt
 #undef curl_easy_getinfo
@@ -99,7 +97,7 @@ static void add_request(struct trace_span *span)
 
 	trace_text(span, "http.request.method", asked.method);
 	trace_text(span, "url.full", asked.url);
-	trace_integer(span, "thread.id", syscall(SYS_gettid));
+	trace_thread(span);
 	if (authority)
 		trace_endpoint(span, "server.address", "server.port", authority + 3,
 			       strcspn(authority + 3, "/?"));

@@ -15,8 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 enum { OPTIONS_MAX = 32, BAGGAGE_MAX = 8 };
 
@@ -119,7 +117,7 @@ static void add_head(struct request *request, struct MHD_Connection *connection,
 	if (span->baggage)
 		add_baggage(span, span->baggage);
 	add_peer(span, connection);
-	trace_integer(span, "thread.id", syscall(SYS_gettid));
+	trace_thread(span);
 }
 
 /* The request line is there (MHD_OPTION_URI_LOG_CALLBACK); what is returned is the request's state. */

@@ -17,6 +17,7 @@ static void begin(struct step *step, const char *name, const struct order *order
 		return;
 	trace_begin(&step->span, TRACE_INTERNAL, name);
 	trace_text(&step->span, "code.function.name", name);
+	trace_thread(&step->span);
 	trace_integer(&step->span, "user.id", order->user_id);
 	trace_integer(&step->span, "order.items_count", order->items_count);
 	trace_restart(&step->span);

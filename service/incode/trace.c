@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 static _Thread_local struct trace_span *current;
 
@@ -211,6 +213,15 @@ void trace_real(struct trace_span *span, const char *key, double value)
 
 	snprintf(text, sizeof(text), "%.15g", value);
 	add(span, key, "doubleValue", text);
+}
+
+void trace_thread(struct trace_span *span)
+{
+	static _Thread_local int64_t tid;
+
+	if (!tid)
+		tid = syscall(SYS_gettid);
+	trace_integer(span, "thread.id", tid);
 }
 
 void trace_endpoint(struct trace_span *span, const char *address_key, const char *port_key,

@@ -60,6 +60,9 @@ void trace_continue(struct trace_span *span, const char *traceparent);
 /* The value of the header to send on behalf of the span. */
 void trace_parent_text(const struct trace_span *span, char ret[static TRACEPARENT_LEN + 1]);
 
+/* thread.id of the calling thread. */
+void trace_thread(struct trace_span *span);
+
 /* Lower-case digits, terminated. */
 void trace_hex(char *to, const uint8_t *bytes, size_t len);
 
