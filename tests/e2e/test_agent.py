@@ -245,7 +245,8 @@ def test_it_does_not_trace_itself(folder, started):
     tracer = started(Agent(folder, "--exe", own, "--port", port, binary=own, port=port)).wait_attached()
     for _ in range(20):
         tracer.metrics()
-    assert tracer.metric("spanhook_traffic_bytes_total") == tracer.metric("spanhook_processes") == 0
+    # Programs that others on this machine execute are known for a moment, until they are looked at.
+    assert tracer.metric("spanhook_traffic_bytes_total") == tracer.metric("spanhook_spans_total") == 0
     assert tracer.finish() == []
 
 
