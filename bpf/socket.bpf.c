@@ -215,16 +215,23 @@ struct pieces {
 	__u32 want; /* bytes that may be captured of the rest */
 };
 
-/* The next piece: as much as one event captures, or all that is left when no more may be. Returns 1 after the
- * last. */
-static long emit_piece(__u32 i, struct pieces *p)
+/*
+ * The next piece: as much as one event captures, or all that is left when no more may be. Returns 1 after the
+ * last. Global, so that the verifier looks at it once and not on each way that leads here.
+ */
+__noinline int emit_piece(struct pieces *p)
 {
-	__u32 len = p->len - p->at, slot = p->slot;
-	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &slot);
+	struct scratch *scratch;
+	__u32 len, slot;
 	__u64 size;
 
+	if (!p)
+		return 1;
+	slot = p->slot;
+	scratch = bpf_map_lookup_elem(&scratches, &slot);
 	if (!scratch)
 		return 1;
+	len = p->len - p->at;
 	if (p->want > CAPTURE_MAX)
 		len = min_u32(len, CAPTURE_MAX);
 	scratch->e.len = len;
@@ -238,17 +245,9 @@ static long emit_piece(__u32 i, struct pieces *p)
 	return p->at >= p->len;
 }
 
-/* Global, so that the verifier looks at it once and not on each way that leads here. */
-__noinline int emit_pieces(struct pieces *p)
+static long next_piece(__u32 i, struct pieces *p)
 {
-	struct pieces pieces;
-
-	if (!p)
-		return 0;
-	pieces = *p; /* bpf_loop() hands on what is on its caller's stack only */
-	if (!emit_piece(0, &pieces))
-		bpf_loop(WHOLE_LEN / CAPTURE_MAX, emit_piece, &pieces, 0);
-	return 0;
+	return emit_piece(p) != 0;
 }
 
 /* Is every byte of the socket needed? Asked when a transfer is not captured as a whole. */
@@ -327,7 +326,8 @@ static __always_inline void transfer(struct sock *sk, __u32 slot, __u32 len, __u
 		check_whole(s);
 	pieces.want = s->capture_left > LEAD_LEN ? s->capture_left : LEAD_LEN;
 	s->capture_left -= min_u32(s->capture_left, len);
-	emit_pieces(&pieces);
+	if (!emit_piece(&pieces))
+		bpf_loop(WHOLE_LEN / CAPTURE_MAX, next_piece, &pieces, 0);
 }
 
 static __always_inline int sent(struct sock *sk, __u32 slot, int ret)

@@ -83,9 +83,9 @@ static __always_inline bool has_unread(struct epitem *entry)
 /*
  * EVENT_TURN_ON: still in the turn of the entry; EVENT_TURN_OVER: back in the loop since; both: in the turn
  * of its batch, in which a timer or the like follows, or of another one that the entry is in again; 0: cannot
- * be told.
+ * be told. Global, so that the verifier looks at it once and not on each way that leads here.
  */
-static __always_inline __u16 turn_flags(__u64 item, __u64 socket_ops)
+__weak int turn_flags(__u64 item, __u64 socket_ops)
 {
 	struct epitem *entry = (struct epitem *)item;
 	struct batch_walk w = {};
