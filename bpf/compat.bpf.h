@@ -88,3 +88,14 @@ static __always_inline void preemption_on(void)
 	if (bpf_preempt_enable)
 		bpf_preempt_enable();
 }
+
+/*
+ * Is the variable n from 1 to max? Clang makes one comparison of n - 1 out of the two, of which the verifier
+ * of Linux 6.1 learns nothing about n.
+ */
+#define in_range(n, max)                                                                                     \
+	({                                                                                                   \
+		bool some = n;                                                                               \
+		barrier_var(n);                                                                              \
+		some &&n <= (max);                                                                           \
+	})

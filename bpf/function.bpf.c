@@ -143,9 +143,9 @@ static long read_value(__u32 i, struct value_walk *w)
 		__builtin_memcpy(to + 1, &p, sizeof(p));
 		n = sizeof(p);
 	} else if (r->string) {
-		if (size && size <= READ_STRING_MAX)
+		if (in_range(size, READ_STRING_MAX))
 			n = bpf_probe_read_user_str(to + 1, size, (void *)p);
-	} else if (size && size <= sizeof(p)) {
+	} else if (in_range(size, sizeof(p))) {
 		n = bpf_probe_read_user(to + 1, size, (void *)p) ? -1 : (long)size;
 	}
 	if (n < 0 || n > READ_STRING_MAX) {

@@ -134,11 +134,7 @@ static long copy_vector(__u32 i, struct vector_walk *w)
 	if (w->seen < w->len)
 		return 0;
 	want = min_u32(w->tail_len, part);
-	if (!want)
-		return 1;
-	/* Else both comparisons become one of want - 1, of which the verifier of Linux 6.1 learns nothing. */
-	barrier_var(want);
-	if (want <= TAIL_LEN && at <= CAPTURE_MAX && at + want <= w->len &&
+	if (in_range(want, TAIL_LEN) && at <= CAPTURE_MAX && at + want <= w->len &&
 	    bpf_probe_read_user(w->s->data + at, want, (void *)(v.base + part - want)) == 0)
 		w->s->e.tail_len = want;
 	return 1;

@@ -191,6 +191,14 @@ static __always_inline void announce(struct sock *sk, struct sock_state *s, __u6
 		s->announced_ns = e.h.time_ns;
 }
 
+/* With a stack of its own: with the event on its own, a transfer would have too little left for what it calls
+ * next. */
+static __noinline void announce_apart(struct sock *sk, struct sock_state *s, __u64 owner, __u32 tx_pos,
+				      __u32 rx_pos)
+{
+	announce(sk, s, owner, tx_pos, rx_pos);
+}
+
 static __always_inline struct sock_state *sock_state_create(struct sock *sk)
 {
 	struct sock_state *s = bpf_sk_storage_get(&sock_states, sk, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
@@ -304,7 +312,7 @@ static __always_inline void transfer(struct sock *sk, __u32 slot, __u32 len, __u
 	if (tp && dir)
 		scratch->e.h.time_ns = tcp_sent_ns(tp, scratch->e.h.time_ns);
 	if (!s->announced_ns || scratch->e.h.time_ns - s->announced_ns > ANNOUNCE_NS)
-		announce(sk, s, bpf_get_current_pid_tgid(), tx_pos, rx_pos);
+		announce_apart(sk, s, bpf_get_current_pid_tgid(), tx_pos, rx_pos);
 
 	scratch->e.pos = dir ? tx_pos : rx_pos;
 	scratch->e.len = len;
