@@ -29,7 +29,7 @@ enum guess {
 enum message_flag {
 	MESSAGE_BEGIN = 1 << 0,     /* a message starts with this step: its head fields are valid */
 	MESSAGE_END = 1 << 1,       /* the message is complete once `skip` more bytes have passed */
-	MESSAGE_INTERIM = 1 << 2,   /* a response that does not answer its request yet (1xx) */
+	MESSAGE_INTERIM = 1 << 2,   /* a response that answers no request (pushed), or not yet (1xx) */
 	MESSAGE_OPAQUE = 1 << 3,    /* after this message both directions carry another protocol */
 	MESSAGE_TRUNCATED = 1 << 4, /* the head was cut: fields may be missing */
 	MESSAGE_UNBOUNDED = 1 << 5, /* the head was cut so that the end of the message is not known */

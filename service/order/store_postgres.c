@@ -168,7 +168,7 @@ static int open_postgres(const char *path, struct store **ret)
 	postgres->store.kind = &store_postgres;
 	lend_init(&postgres->connections);
 	snprintf(postgres->url, sizeof(postgres->url), "postgres://%s", path);
-	connection = lend_take(&postgres->connections);
+	lend_take(&postgres->connections);
 	connection = connect_to(postgres->url);
 	lend_give(&postgres->connections, connection);
 	if (!connection) {

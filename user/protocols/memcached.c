@@ -95,7 +95,8 @@ enum reply_kind {
 	REPLY_VALUE, /* key, flags, length; then the value */
 	REPLY_ITEM,  /* a line of a list */
 	REPLY_END,
-	REPLY_META,       /* may be to a quiet command, as the next ones may */
+	REPLY_META_NONE, /* never to a quiet command; the next ones may be */
+	REPLY_META,
 	REPLY_META_FAIL,  /* that stores */
 	REPLY_META_VALUE, /* length; then the value */
 	REPLY_LOG,        /* what a watcher is told */
@@ -110,8 +111,8 @@ static const struct reply {
 	{ SLICE("STORED"), REPLY_LINE },
 	{ SLICE("HD"), REPLY_META },
 	{ SLICE("VA"), REPLY_META_VALUE },
-	{ SLICE("EN"), REPLY_LINE },
-	{ SLICE("MN"), REPLY_LINE },
+	{ SLICE("EN"), REPLY_META_NONE },
+	{ SLICE("MN"), REPLY_META_NONE },
 	{ SLICE("NS"), REPLY_META_FAIL },
 	{ SLICE("EX"), REPLY_META_FAIL },
 	{ SLICE("NF"), REPLY_META_FAIL },
@@ -372,12 +373,12 @@ static void begin_reply(enum reply_kind kind, const struct line *line, uint8_t h
 	struct slice opaque, key;
 
 	message->flags |= MESSAGE_BEGIN;
-	if (kind == REPLY_META || kind == REPLY_META_VALUE || kind == REPLY_META_FAIL || kind == REPLY_LINE) {
+	if (kind >= REPLY_META_NONE && kind <= REPLY_META_VALUE) {
 		opaque = find_flag(line, 1, 'O');
 		key = find_flag(line, 1, 'k');
-		if (opaque.len > 1 && line->words[0].len == 2)
+		if (opaque.len > 1)
 			message->key = hash(slice_from(opaque, 1));
-		else if (key.len > 1 && line->words[0].len == 2)
+		else if (key.len > 1)
 			message->key = hash(slice_from(key, 1));
 	}
 	if (kind == REPLY_LOG || (message->key == 0 && is_of_quiet(kind, hint)))
