@@ -5,8 +5,7 @@ import json
 
 import pytest
 
-from servers import Postgres
-from stores import Redis
+from stores import Postgres, Redis
 from test_order_service import ORDER, backend, call, order_service, post  # fixtures among them
 
 
