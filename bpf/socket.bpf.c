@@ -156,47 +156,40 @@ static __always_inline __u16 waiting_flags(const struct sock *sk)
 	return flags;
 }
 
-/* Tells the agent a socket's addresses and positions. owner: process and thread id, as the kernel packs them.
+/* Tells the agent a socket's addresses and positions, by way of e. owner: process and thread id, as the
+ * kernel packs them.
  */
-static __always_inline void announce(struct sock *sk, struct sock_state *s, __u64 owner, __u32 tx_pos,
-				     __u32 rx_pos)
+static __always_inline void announce(struct sock *sk, struct sock_state *s, struct event_conn *e, __u64 owner,
+				     __u32 tx_pos, __u32 rx_pos)
 {
-	struct event_conn e = {};
 	struct cause cause;
 
-	event_init(&e.h, EVENT_CONN, s->flags, s->id);
-	e.h.pid = owner >> 32;
-	e.h.tid = (__u32)owner;
-	e.family = sk->__sk_common.skc_family;
+	__builtin_memset(e, 0, sizeof(*e));
+	event_init(&e->h, EVENT_CONN, s->flags, s->id);
+	e->h.pid = owner >> 32;
+	e->h.tid = (__u32)owner;
+	e->family = sk->__sk_common.skc_family;
 	if (is_accepted(sk))
-		e.h.flags |= EVENT_ACCEPTED;
-	e.netns = sk->__sk_common.skc_net.net->ns.inum;
-	e.tx_pos = tx_pos;
-	e.rx_pos = rx_pos;
-	e.h.flags |= waiting_flags(sk);
-	cause_get(sk, s->id, &cause, &e.h.flags);
-	e.cause_sock = cause.sock;
-	if (e.family == AF_UNIX) {
+		e->h.flags |= EVENT_ACCEPTED;
+	e->netns = sk->__sk_common.skc_net.net->ns.inum;
+	e->tx_pos = tx_pos;
+	e->rx_pos = rx_pos;
+	e->h.flags |= waiting_flags(sk);
+	cause_get(sk, s->id, &cause, &e->h.flags);
+	e->cause_sock = cause.sock;
+	if (e->family == AF_UNIX) {
 		struct sock *peer = BPF_CORE_READ((struct unix_sock *)sk, peer);
 
-		e.id = (__u64)sk;
-		e.peer_id = (__u64)peer;
-		fill_path(&e, sk, peer);
+		e->id = (__u64)sk;
+		e->peer_id = (__u64)peer;
+		fill_path(e, sk, peer);
 	} else {
-		e.local_port = sk->__sk_common.skc_num;
-		e.peer_port = __builtin_bswap16(sk->__sk_common.skc_dport);
-		fill_addresses(sk, e.local_ip, e.peer_ip);
+		e->local_port = sk->__sk_common.skc_num;
+		e->peer_port = __builtin_bswap16(sk->__sk_common.skc_dport);
+		fill_addresses(sk, e->local_ip, e->peer_ip);
 	}
-	if (emit(&e.h, sizeof(e)))
-		s->announced_ns = e.h.time_ns;
-}
-
-/* With a stack of its own: with the event on its own, a transfer would have too little left for what it calls
- * next. */
-static __noinline void announce_apart(struct sock *sk, struct sock_state *s, __u64 owner, __u32 tx_pos,
-				      __u32 rx_pos)
-{
-	announce(sk, s, owner, tx_pos, rx_pos);
+	if (emit(&e->h, sizeof(*e)))
+		s->announced_ns = e->h.time_ns;
 }
 
 static __always_inline struct sock_state *sock_state_create(struct sock *sk)
@@ -312,7 +305,8 @@ static __always_inline void transfer(struct sock *sk, __u32 slot, __u32 len, __u
 	if (tp && dir)
 		scratch->e.h.time_ns = tcp_sent_ns(tp, scratch->e.h.time_ns);
 	if (!s->announced_ns || scratch->e.h.time_ns - s->announced_ns > ANNOUNCE_NS)
-		announce_apart(sk, s, bpf_get_current_pid_tgid(), tx_pos, rx_pos);
+		announce(sk, s, (struct event_conn *)scratch->data, bpf_get_current_pid_tgid(), tx_pos,
+			 rx_pos);
 
 	scratch->e.pos = dir ? tx_pos : rx_pos;
 	scratch->e.len = len;
@@ -442,6 +436,7 @@ int BPF_PROG(socket__state, struct sock *sk, int old_state, int new_state)
 {
 	__u64 id = bpf_get_current_pid_tgid();
 	struct sock_state *s;
+	struct event_conn conn;
 	struct event_state e = {};
 	struct tcp_sock *tp;
 	__u8 peer_ip[16];
@@ -452,7 +447,7 @@ int BPF_PROG(socket__state, struct sock *sk, int old_state, int new_state)
 		s = sock_state_create(sk);
 		if (s) {
 			s->flags |= EVENT_FRESH | EVENT_CLIENT;
-			announce(sk, s, id, 0, 0);
+			announce(sk, s, &conn, id, 0, 0);
 		}
 		return 0;
 	}
@@ -486,6 +481,7 @@ int socket__existing(struct bpf_iter__task_file *ctx)
 	struct task_struct *task = ctx->task;
 	struct file *file = ctx->file;
 	struct socket *socket;
+	struct event_conn conn;
 	struct sock_state *s;
 	struct tcp_sock *tp;
 	struct sock *sk;
@@ -518,7 +514,7 @@ int socket__existing(struct bpf_iter__task_file *ctx)
 		tx_pos = tp->write_seq;
 		rx_pos = tcp_rx_pos(sk, tp);
 	}
-	announce(sk, s, (__u64)pid << 32 | pid, tx_pos, rx_pos);
+	announce(sk, s, &conn, (__u64)pid << 32 | pid, tx_pos, rx_pos);
 	return 0;
 }
 
