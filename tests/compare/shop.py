@@ -20,6 +20,9 @@ ROLES = ("user", "product", "inventory", "payment")
 NODE = os.path.join(BUILD, "incode/node")
 FUNCTIONS = ("create_order", "validate_user", "validate_products", "reserve_inventory", "calculate_total_amount",
              "create_order_record", "publish_order_created_event")
+# All of them at full load: the budget is for processes that nobody wants to slow down.
+FUNCTION_OPTIONS = ["--function-cpu", "100", "--function-rate", "1000k",
+                    *(arg for name in FUNCTIONS for arg in ("--function", f"{name} error if return < 0"))]
 ADDRESS = {"street": "Storgata 1", "city": "Oslo"}
 
 

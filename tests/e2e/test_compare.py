@@ -183,9 +183,9 @@ def test_in_code_off(folder, started, backend):  # noqa: F811
         assert service.stop() == 0 and said in service.err()
 
 
-def beside(shop, service, folder, requests, *options):
+def beside(shop, service, folder, requests, *options, tracing=()):
     """Both tracers' recordings of the same requests, compared."""
-    tracer = shops.Tracer(folder, service.pid)
+    tracer = shops.Tracer(folder, service.pid, *tracing)
     try:
         shops.Load(service.port, requests, 8)
         wait_until(lambda: sum(1 for _ in open(tracer.spans)) >= requests, "the spans")
@@ -198,14 +198,16 @@ def beside(shop, service, folder, requests, *options):
 
 
 def test_order_service_beside(shop, folder):
-    result, code = beside(shop, shop.incode(), folder, 600)
+    result, code = beside(shop, shop.incode(), folder, 600, tracing=shops.FUNCTION_OPTIONS)
     parents = result["all"]["parents"]
     assert code == 0 and result["kinds"]["server"]["matched"] == 600
     assert result["all"]["matched_percent"] == 100
     assert (parents["disagree"], parents["unknown_ours"], parents["unknown_theirs"]) == (0, 0, 0)
     assert result["all"]["status_differ"] == 0
-    for name in ("http.request.method", "http.response.status_code", "http.route", "url.path", "server.port", "network.peer.port",
-                 "http.request.body.size", "http.response.body.size", "thread.id"):
+    internal = {t["label"]: t for t in result["labels"] if t["kind"] == "internal"}
+    assert set(internal) == set(shops.FUNCTIONS) and all(t["matched"] == t["ours"] == t["theirs"] > 0 for t in internal.values())
+    for name in ("http.request.method", "http.response.status_code", "http.route", "url.path", "url.full", "server.port",
+                 "network.peer.port", "http.request.body.size", "http.response.body.size", "thread.id", "code.function.name"):
         tally = result["attributes"][name]
         assert tally["equal"] and not tally["differ"] and not tally["only_theirs"], name
 
