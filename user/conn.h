@@ -81,8 +81,8 @@ struct conn {
 	const struct parser *parser; /* NULL: protocol not known (yet) */
 	struct stream streams[DIRECTIONS];
 	struct work *pending, **pending_end; /* unanswered requests, oldest first */
-	uint32_t pending_len;                /* without barriers */
-	uint32_t barriers_len;
+	uint32_t pending_len;                /* operations: neither quiet requests nor barriers */
+	uint32_t others_len;
 	struct work *latest;  /* the last request that is no barrier, if it is unanswered */
 	uint64_t close_by_ns; /* closed by TCP, but its process may read on until then; 0: open */
 	const char *close_error;

@@ -19,11 +19,17 @@ static bool is_barrier(const struct work *w)
 	return w->flags & MESSAGE_BARRIER;
 }
 
+/* Neither quiet nor a barrier. */
+static bool is_operation(const struct work *w)
+{
+	return !(w->flags & (MESSAGE_QUIET | MESSAGE_BARRIER));
+}
+
 static void pending_push(struct conn *c, struct work *w)
 {
 	*c->pending_end = w;
 	c->pending_end = &w->pending;
-	(*(is_barrier(w) ? &c->barriers_len : &c->pending_len))++;
+	(*(is_operation(w) ? &c->pending_len : &c->others_len))++;
 }
 
 static void pending_remove(struct conn *c, struct work *w)
@@ -34,7 +40,7 @@ static void pending_remove(struct conn *c, struct work *w)
 		*at = w->pending;
 		if (!*at)
 			c->pending_end = at;
-		(*(is_barrier(w) ? &c->barriers_len : &c->pending_len))--;
+		(*(is_operation(w) ? &c->pending_len : &c->others_len))--;
 		return;
 	}
 }
@@ -114,7 +120,7 @@ static void begin_request(struct conn *c, unsigned dir, const struct message *m)
 	if (turned)
 		all_answered(c, dir);
 	c->overlaps |= turned && c->pending && !c->lossy;
-	if (c->pending_len >= PENDING_MAX || c->barriers_len >= PENDING_MAX) {
+	if (c->pending_len >= PENDING_MAX || c->others_len >= PENDING_MAX) {
 		drop_add(DROP_pending_full, 1);
 		c->desynced = true;
 		return;
@@ -182,6 +188,29 @@ static void give_up(struct conn *c, struct work *w, uint64_t now_ns)
 	finish(c, w, now_ns);
 }
 
+/* The groups before the oldest operation. */
+static void give_up_groups(struct conn *c, uint64_t now_ns)
+{
+	struct work *last = NULL;
+
+	for (struct work *w = c->pending; w && !is_operation(w); w = w->pending)
+		if (is_barrier(w))
+			last = w;
+	while (last && c->pending != last)
+		give_up(c, c->pending, now_ns);
+	if (last)
+		give_up(c, last, now_ns);
+}
+
+/* The oldest operation, and what came before it. */
+static void give_up_oldest(struct conn *c, uint64_t now_ns)
+{
+	while (c->pending && !is_operation(c->pending))
+		give_up(c, c->pending, now_ns);
+	if (c->pending)
+		give_up(c, c->pending, now_ns);
+}
+
 /*
  * A response starts after others were lost, and maybe their requests too. It answers the one request that is
  * left if its sender has received none since.
@@ -236,8 +265,11 @@ static void begin_response(struct conn *c, unsigned dir, const struct message *m
 	if (m->flags & MESSAGE_INTERIM)
 		return;
 	c->owed = false;
-	if (c->doubtful)
+	if (c->doubtful) {
 		dispel_doubt(c, s->start_ns);
+		if (!(m->flags & MESSAGE_BARRIER))
+			give_up_groups(c, s->start_ns);
+	}
 	if (m->flags & MESSAGE_BARRIER) {
 		end_group(c, s->start_ns);
 		return;
@@ -339,7 +371,7 @@ static void responses_lost(struct conn *c, const struct stream *s, bool unseen)
 	if (sure && c->pending_len + !in_progress <= 2)
 		return;
 	if (sure && unseen && !in_progress && !s->lost && !c->pipelined && c->pending_len == 2) {
-		give_up(c, c->pending, s->last_ns);
+		give_up_oldest(c, s->last_ns);
 		return;
 	}
 	c->desynced |= *others != NULL;
