@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What tests/protocols/postgres cannot show: the last bytes of an event whose start is not known. */
-#include "check.h"
+/* What tests/protocols/postgres cannot show: ends of events whose start is not known, and lost events. */
+#include "feed.h"
 
 #include "parser.h"
 
@@ -49,10 +49,186 @@ static void last_bytes(void **state)
 	assert_false(postgres_parser.ends(NULL, FLOW_REQUEST, SLICE(READY), &m));
 }
 
+/* Bytes of one event. */
+struct wire {
+	char p[4096];
+	size_t len;
+};
+
+static void put(struct wire *wire, const char *p, size_t len)
+{
+	assert_true(wire->len + len <= sizeof(wire->p));
+	memcpy(wire->p + wire->len, p, len);
+	wire->len += len;
+}
+
+/* A message whose body is this text, and NUL bytes to fill it up. */
+__attribute__((format(printf, 4, 5))) static void add(struct wire *wire, char type, size_t nuls,
+						      const char *format, ...)
+{
+	char body[256] = "", head[5] = { type };
+	va_list args;
+	size_t len;
+
+	va_start(args, format);
+	len = (size_t)vsnprintf(body, sizeof(body) - nuls, format, args) + nuls;
+	va_end(args);
+	head[3] = (char)((len + 4) >> 8);
+	head[4] = (char)(len + 4);
+	put(wire, head, sizeof(head));
+	put(wire, body, len);
+}
+
+static void add_ready(struct wire *response)
+{
+	put(response, READY, 6);
+}
+
+/* Statement n, whose result says n: as many rows, or an error of this code. */
+static void add_result(struct wire *response, unsigned n)
+{
+	char error[] = "SERROR\0C00000\0";
+
+	if (n % 7 == 0) {
+		snprintf(error + 8, 6, "%05u", n);
+		put(response, "E\0\0\0\x13", 5);
+		put(response, error, 15);
+		return;
+	}
+	if (n % 3 == 0) {
+		add(response, 'T', 21, "%s", "");
+		response->p[response->len - 20] = 1;
+		put(response, "D\0\0\0\x0b\0\1\0\0\0\1x", 12);
+		add(response, 'C', 1, "SELECT %u", n);
+		return;
+	}
+	add(response, 'C', 1, "UPDATE %u", n);
+}
+
+static void add_simple(struct wire *request, struct wire *response, unsigned n)
+{
+	add(request, 'Q', 1, "UPDATE a%u", n);
+	add_result(response, n);
+	add_ready(response);
+}
+
+static void add_extended(struct wire *request, struct wire *response, unsigned n, bool sync)
+{
+	char parse[64] = "";
+	size_t len = (size_t)snprintf(parse + 1, sizeof(parse) - 1, "UPDATE a%u", n) + 4;
+	char head[5] = { 'P', 0, 0, 0, (char)(len + 4) };
+
+	put(request, head, sizeof(head));
+	put(request, parse, len);
+	put(request, "B\0\0\0\x0c\0\0\0\0\0\0\0\0", 13);
+	put(request, "E\0\0\0\x09\0\0\0\0\0", 10);
+	put(response,
+	    "1\0\0\0\4"
+	    "2\0\0\0\4",
+	    10);
+	add_result(response, n);
+	if (!sync)
+		return;
+	put(request, "S\0\0\0\4", 5);
+	add_ready(response);
+}
+
+/* One event, or the loss of it. */
+static void move(struct end *e, unsigned dir, const struct wire *wire, bool lost)
+{
+	if (lost)
+		feed_lost(e, dir, wire->len);
+	else
+		feed_bytes(e, dir, wire->p, wire->len);
+}
+
+static void check_result(const struct span *span)
+{
+	struct slice text = span_text(span, TEXT_STATEMENT), code = span_text(span, TEXT_STATUS_CODE);
+	char number[32];
+	unsigned n;
+
+	snprintf(number, sizeof(number), "%.*s", (int)text.len, text.p);
+	assert_int_equal(sscanf(number, "UPDATE a%u", &n), 1);
+	if (span->has_rows)
+		assert_int_equal(span->rows, n);
+	if (code.len) {
+		snprintf(number, sizeof(number), "%05u", n);
+		check_slice(code, number);
+	}
+	assert_true(span->has_rows || code.len || span->incomplete || span->error_type);
+}
+
+/* Whatever is lost, no result is another statement's; without a loss all are there. Returns those that are.
+ */
+static unsigned lose(uint32_t one_in, unsigned exchanges, uint32_t deepest)
+{
+	struct end e = server_end(1);
+	uint64_t seed = 7 + one_in;
+	unsigned n = 0, complete = 0;
+
+	e.flags = EVENT_FRESH;
+	e.peer_port = 5432;
+	feed_conn(&e);
+	feed_bytes(&e, TX, "\0\0\0\x16\0\3\0\0user\0shopper\0", 22);
+	feed_bytes(&e, RX, "R\0\0\0\x08\0\0\0\0" READY, 15);
+	for (unsigned i = 0; i < exchanges; i++) {
+		struct wire request = { .len = 0 }, response = { .len = 0 };
+		unsigned deep = 1 + draw_below(&seed, deepest);
+		bool lost = one_in && draw_below(&seed, one_in) == 0;
+
+		if (draw_below(&seed, 2))
+			add_simple(&request, &response, ++n);
+		else
+			for (unsigned k = 0; k < deep; k++)
+				add_extended(&request, &response, ++n, true);
+		move(&e, TX, &request, lost);
+		lost = one_in && draw_below(&seed, one_in) == 0;
+		move(&e, RX, &response, lost);
+		feed_flush();
+	}
+	feed_end();
+	for (size_t i = 0; i < seen_len; i++) {
+		check_result(&seen[i].span);
+		complete += !seen[i].span.incomplete;
+	}
+	if (!one_in)
+		assert_int_equal(complete, n);
+	return 100 * complete / n;
+}
+
+static void nothing_lost(void **state)
+{
+	(void)state;
+	assert_int_equal(lose(0, 1000, 3), 100);
+	assert_int_equal(dropped_any(), 0);
+}
+
+/* An exchange that is lost in part costs one more at most. */
+static void events_lost(void **state)
+{
+	(void)state;
+	assert_in_range(lose(100, 1000, 1), 96, 99);
+	assert_true(dropped(DROP_gap) > 0);
+}
+
+static void pipelined_events_lost(void **state)
+{
+	(void)state;
+	assert_in_range(lose(100, 1000, 3), 90, 99);
+}
+
+static void many_events_lost(void **state)
+{
+	(void)state;
+	assert_in_range(lose(10, 1000, 3), 40, 99);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(last_bytes),
+		cmocka_unit_test(last_bytes),      spine_test(nothing_lost),     spine_test(events_lost),
+		spine_test(pipelined_events_lost), spine_test(many_events_lost),
 	};
 
 	return cmocka_run_group_tests_name("postgres", tests, NULL, NULL);
