@@ -32,7 +32,7 @@ override CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined 
 override LDFLAGS += -fsanitize=address,undefined
 endif
 
-USER_LIBS := -lbpf -ldw -lelf -lz -lmicrohttpd -lcjson -lpthread
+USER_LIBS := -lbpf -ldw -lelf -lz -lmicrohttpd -lcjson -lyaml -lpthread -lm
 USER_SRC := $(wildcard user/*.c user/*/*.c)
 USER_OBJ := $(USER_SRC:%.c=$(B)/%.o)
 # What tests link: all but main and what needs the BPF skeleton.
@@ -145,7 +145,7 @@ vm: all ## test inside Debian's kernels under QEMU; KERNELS="6.1 6.12-arm64": on
 lint: $(USER_OBJ) ## check licences, format, dependencies, the hot path, scripts and the manual
 	$(Q)B=$(B) tests/lint
 TIME ?= 60
-FUZZ_SEEDS := $(wildcard tests/protocols/*/ tests/fuzz/*/)
+FUZZ_SEEDS := $(wildcard tests/protocols/*/ tests/fuzz/*/) deploy
 fuzz: $(FUZZ) ## run every fuzzer for TIME seconds
 	$(Q)for f in $(FUZZ); do mkdir -p $$f.corpus && \
 		$$f -max_total_time=$(TIME) -artifact_prefix=$$f. -print_final_stats=1 $$f.corpus $(FUZZ_SEEDS) || exit; done

@@ -183,7 +183,7 @@ struct function_reads {
 
 /* Set by the agent before the programs are loaded, read-only from then on. */
 struct settings {
-	event_u32 capture_len; /* captured after a change of direction, at most CAPTURE_MAX */
+	event_u32 capture_len; /* captured after a change of direction, at most WHOLE_LEN */
 	event_u32 self_pid;    /* the agent, which is never traced */
 	event_u32 wake_len;    /* waiting bytes that wake the agent */
 	event_u8 watch_exec;   /* every executed program becomes a target until the agent says otherwise */

@@ -6,7 +6,8 @@ set -eu
 
 declare -A packages=(
 	[build]="gcc libc6-dev clang llvm make bpftool libbpf-dev libelf-dev libdw-dev zlib1g-dev
-		libmicrohttpd-dev libcurl4-openssl-dev libcjson-dev libsqlite3-dev libpq-dev libhiredis-dev curl procps"
+		libmicrohttpd-dev libcurl4-openssl-dev libcjson-dev libyaml-dev libsqlite3-dev libpq-dev
+		libhiredis-dev curl procps"
 	[test]="git libcmocka-dev python3-pytest libclang-rt-14-dev clang-format clang-tidy
 		shellcheck mandoc nginx-light apache2-bin gunicorn python3-flask python3-aiohttp wrk prometheus
 		redis-server redis-tools memcached

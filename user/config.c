@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
@@ -10,16 +11,8 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "config_file.h"
 #include "hooks/spec.h"
-
-struct option_row {
-	const char *name;
-	char letter;     /* 0: none */
-	const char *arg; /* NULL: a switch */
-	unsigned commands;
-	int (*set)(struct config *config, const char *value); /* 0 or -EINVAL */
-	const char *help;
-};
 
 /* Digits and one of the suffixes, each with its factor; at most max. */
 static int parse_number(const char *text, const char *const suffixes[], const uint64_t factors[],
@@ -252,14 +245,32 @@ static int set_parents(struct config *c, const char *value)
 	return parse_percent(value, &c->parents_percent);
 }
 
+static int set_config(struct config *c, const char *value)
+{
+	c->config_path = value;
+	return value[0] ? 0 : -EINVAL;
+}
+
+static int set_body_limit(struct config *c, const char *value)
+{
+	return parse_size(value, 256, 48 << 10, &c->body_limit_len);
+}
+
+static int set_bodies(struct config *c, const char *value)
+{
+	return parse_count(value, 16, 1 << 16, &c->bodies_max);
+}
+
 static const struct option_row rows[] = {
-	{ "pid", 'p', "PID", COMMAND_ATTACH | COMMAND_AGENT, set_pid,
+	{ "config", 0, "FILE", COMMAND_ATTACH | COMMAND_AGENT | COMMAND_CHECK, set_config,
+	  "read options and rules from this YAML file; what the command line says comes first" },
+	{ "pid", 'p', "PID", COMMAND_ATTACH | COMMAND_AGENT | MANY, set_pid,
 	  "trace this process and all that it forks; may be given again" },
-	{ "exe", 0, "GLOB", COMMAND_ATTACH | COMMAND_AGENT, set_exe,
+	{ "exe", 0, "GLOB", COMMAND_ATTACH | COMMAND_AGENT | MANY, set_exe,
 	  "trace every process, now and later, whose executable's path matches" },
-	{ "port", 0, "N", COMMAND_ATTACH | COMMAND_AGENT, set_port,
+	{ "port", 0, "N", COMMAND_ATTACH | COMMAND_AGENT | MANY, set_port,
 	  "trace every process, now and later, that listens on this TCP port" },
-	{ "function", 0, "SPEC", COMMAND_ATTACH | COMMAND_AGENT, set_function,
+	{ "function", 0, "SPEC", COMMAND_ATTACH | COMMAND_AGENT | MANY, set_function,
 	  "trace calls of a function: [LIBRARY:]NAME[(ATTRIBUTE=ARGUMENT,...)] [error if return < 0]" },
 	{ "functions-list", 0, "GLOB", COMMAND_ATTACH, set_functions_list,
 	  "print the functions of the processes that could be traced, and end" },
@@ -293,6 +304,10 @@ static const struct option_row rows[] = {
 	  "prepared statements that are remembered (default: 8192)" },
 	{ "query-text", 0, "sanitized|raw", COMMAND_ATTACH | COMMAND_AGENT, set_query_text,
 	  "literals of database statements: replaced by ?, or kept (default: sanitized)" },
+	{ "body-limit", 0, "SIZE", COMMAND_ATTACH | COMMAND_AGENT, set_body_limit,
+	  "bytes of a body that rules can read, 256 to 48K (default: 16K)" },
+	{ "max-bodies", 0, "N", COMMAND_ATTACH | COMMAND_AGENT, set_bodies,
+	  "bodies that are kept at a time while rules read some (default: 2048)" },
 	{ "record", 0, "FILE", COMMAND_ATTACH | COMMAND_AGENT, set_record,
 	  "write all that comes from the kernel to FILE, requests' heads included" },
 	{ "replay", 0, "FILE", COMMAND_ATTACH | COMMAND_AGENT, set_replay,
@@ -301,7 +316,7 @@ static const struct option_row rows[] = {
 	  "at the end, print what was seen and what was lost, by reason" },
 	{ "html", 0, "FILE", COMMAND_COMPARE, set_html,
 	  "write a page with plots, complete in itself, to FILE" },
-	{ "exclude", 0, "GLOB", COMMAND_COMPARE, set_exclude,
+	{ "exclude", 0, "GLOB", COMMAND_COMPARE | MANY, set_exclude,
 	  "leave out spans whose method and path (or name) match, like 'POST /v1/traces'; may be given "
 	  "again" },
 	{ "matched", 0, "PERCENT", COMMAND_COMPARE, set_matched,
@@ -310,6 +325,7 @@ static const struct option_row rows[] = {
 	  "exit code 3 when fewer of the matched spans name the same parent (default: 0)" },
 };
 #define ROWS_LEN (sizeof(rows) / sizeof(rows[0]))
+_Static_assert(ROWS_LEN < CONFIG_ROWS_MAX, "a set of options and rules has room for all");
 
 void config_help(enum command command)
 {
@@ -341,6 +357,8 @@ static const struct config defaults = {
 	.connections_max = 65536,
 	.spans_max = 65536,
 	.statements_max = 8192,
+	.body_limit_len = 16 << 10,
+	.bodies_max = 2048,
 	.matched_percent = 100,
 };
 
@@ -366,56 +384,154 @@ static int check(enum command command, const struct config *c)
 	return 0;
 }
 
-int config_parse(enum command command, int argc, char **argv, struct config *ret_config)
+/* A short name's row; ROWS_LEN: there is none. */
+static size_t row_of(int choice)
 {
-	struct option options[ROWS_LEN + 2] = { 0 };
-	char letters[2 * ROWS_LEN + 4] = "+h";     /* what follows a COMMAND is the command's */
-	const char *no_color = getenv("NO_COLOR"); /* no-color.org */
-	struct config c = defaults;
-	size_t n = 0;
-	int choice;
+	size_t i = choice >= 256 ? (size_t)choice - 256 : 0;
 
-	c.color = isatty(STDOUT_FILENO) && !(no_color && no_color[0]);
-	if (command == COMMAND_AGENT) {
-		c.output = OUTPUT_NONE;
-		c.listen = "127.0.0.1:9090";
-	}
+	while (choice < 256 && i < ROWS_LEN && rows[i].letter != choice)
+		i++;
+	return i;
+}
+
+/* What getopt_long() is told. */
+struct grammar {
+	struct option options[ROWS_LEN + 2];
+	char letters[2 * ROWS_LEN + 4];
+};
+
+static void describe(enum command command, struct grammar *g)
+{
+	size_t n = 0;
+
+	*g = (struct grammar){ .letters = "+h" }; /* what follows a COMMAND is the command's */
 	for (size_t i = 0; i < ROWS_LEN; i++) {
 		if (!(rows[i].commands & command))
 			continue;
-		options[n++] = (struct option){ rows[i].name, rows[i].arg ? required_argument : no_argument,
-						NULL, 256 + (int)i };
+		g->options[n++] =
+			(struct option){ rows[i].name, rows[i].arg ? required_argument : no_argument, NULL,
+					 256 + (int)i };
 		if (rows[i].letter)
-			snprintf(letters + strlen(letters), 3, "%c:", rows[i].letter);
+			snprintf(g->letters + strlen(g->letters), 3, "%c:", rows[i].letter);
 	}
-	options[n] = (struct option){ "help", no_argument, NULL, 'h' };
+	g->options[n] = (struct option){ "help", no_argument, NULL, 'h' };
+}
+
+static int take_arguments(enum command command, int argc, char **argv, struct config *c, bool given[ROWS_LEN])
+{
+	struct grammar g;
+	int choice;
+
+	describe(command, &g);
 	optind = 0; /* glibc: forget what an earlier call has left */
-	while ((choice = getopt_long(argc, argv, letters + (command == COMMAND_COMPARE), options, NULL)) !=
-	       -1) {
-		size_t i = choice >= 256 ? (size_t)choice - 256 : 0;
+	while ((choice = getopt_long(argc, argv, g.letters + (command == COMMAND_COMPARE), g.options,
+				     NULL)) != -1) {
+		size_t i = row_of(choice);
 
 		if (choice == 'h')
 			return CONFIG_HELP;
-		while (choice < 256 && i < ROWS_LEN && rows[i].letter != choice)
-			i++;
 		if (choice == '?' || i == ROWS_LEN)
 			return -EINVAL;
-		if (rows[i].set(&c, optarg)) {
+		if (rows[i].set(c, optarg)) {
 			log_error("--%s %s: not what it takes: %s", rows[i].name, optarg, rows[i].help);
 			return -EINVAL;
 		}
+		given[i] = true;
 	}
 	if (command == COMMAND_COMPARE)
-		return take_files(argc - optind, argv + optind, &c) ? -EINVAL : (*ret_config = c, 0);
+		return take_files(argc - optind, argv + optind, c);
 	if (optind < argc && (command == COMMAND_CHECK || strcmp(argv[optind - 1], "--") != 0)) {
 		log_error("unexpected argument '%s'%s", argv[optind],
 			  command == COMMAND_CHECK ? "" : "; put -- before a command to be started");
 		return -EINVAL;
 	}
 	if (optind < argc)
-		c.command = argv + optind;
-	if (check(command, &c))
-		return -EINVAL;
-	*ret_config = c;
+		c->command = argv + optind;
 	return 0;
+}
+
+/* SPANHOOK_LABEL_SETS for label-sets. */
+static const char *variable_of(const struct option_row *row, char *name, size_t size)
+{
+	size_t len = (size_t)snprintf(name, size, "SPANHOOK_%s", row->name);
+
+	for (size_t i = 9; i < len && i < size; i++)
+		name[i] = row->name[i - 9] == '-' ? '_' : (char)toupper(row->name[i - 9]);
+	return getenv(name);
+}
+
+/* A switch takes true or false; what may be given again takes several, with a semicolon between them. */
+static int take_variable(const struct option_row *row, const char *value, struct config *c)
+{
+	char *copy, *rest;
+	int err = 0;
+
+	if (!(row->commands & MANY))
+		return config_set(row, value, c);
+	copy = rest = arena_copy(&c->owned, slice_of(value));
+	if (!copy)
+		return -ENOMEM;
+	while (!err && (value = strsep(&rest, ";")))
+		err = config_set(row, value, c);
+	return err;
+}
+
+static int take_environment(enum command command, struct config *c, bool given[ROWS_LEN])
+{
+	char name[64];
+
+	for (size_t i = 0; i < ROWS_LEN; i++) {
+		const char *value = variable_of(&rows[i], name, sizeof(name));
+
+		if (!(rows[i].commands & command) || given[i] || !value || !value[0])
+			continue;
+		if (take_variable(&rows[i], value, c)) {
+			log_error("%s=%s: not what it takes: %s%s", name, value, rows[i].help,
+				  rows[i].arg ? "" : " (true or false)");
+			return -EINVAL;
+		}
+		given[i] = true;
+	}
+	return 0;
+}
+
+int config_set(const struct option_row *row, const char *value, struct config *config)
+{
+	if (row->arg)
+		return row->set(config, value);
+	if (strcmp(value, "true") == 0)
+		return row->set(config, NULL);
+	return strcmp(value, "false") == 0 ? 0 : -EINVAL;
+}
+
+int config_parse(enum command command, int argc, char **argv, struct config *ret_config)
+{
+	const char *no_color = getenv("NO_COLOR"); /* no-color.org */
+	struct config c = defaults;
+	bool given[ROWS_LEN] = { 0 };
+	int err;
+
+	c.color = isatty(STDOUT_FILENO) && !(no_color && no_color[0]);
+	if (command == COMMAND_AGENT) {
+		c.output = OUTPUT_NONE;
+		c.listen = "127.0.0.1:9090";
+	}
+	err = take_arguments(command, argc, argv, &c, given);
+	if (!err)
+		err = take_environment(command, &c, given);
+	if (!err && c.config_path)
+		err = config_file_take(command, rows, ROWS_LEN, given, &c);
+	if (!err)
+		err = check(command, &c);
+	if (err)
+		config_free(&c);
+	else
+		*ret_config = c;
+	return err == CONFIG_HELP || !err ? err : -EINVAL;
+}
+
+void config_free(struct config *config)
+{
+	arena_free(&config->owned);
+	config->rules = NULL;
 }

@@ -5,7 +5,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/arena.h"
+
 #define CONFIG_SELECTORS_MAX 64
+
+struct rules;
 
 enum output {
 	OUTPUT_NONE,
@@ -13,7 +17,10 @@ enum output {
 	OUTPUT_JSON,
 };
 
-/* What the command line asks for. Strings are borrowed from argv. */
+/*
+ * What the command line, the environment and the configuration file ask for. Strings are borrowed from argv
+ * and the environment, or owned.
+ */
 struct config {
 	uint32_t pids[CONFIG_SELECTORS_MAX];
 	size_t pids_len;
@@ -46,6 +53,12 @@ struct config {
 	const char *replay_path; /* ... and read from there instead; NULL: nothing */
 	bool stats;
 
+	const char *config_path;   /* NULL: no configuration file */
+	const struct rules *rules; /* metrics that it asks for; NULL: none */
+	uint32_t body_limit_len;   /* bytes of a body that rules can read */
+	uint32_t bodies_max;       /* that are kept at a time */
+	struct arena owned;
+
 	const char *files[2];                       /* compare: ours, theirs */
 	const char *excludes[CONFIG_SELECTORS_MAX]; /* globs on what spans did */
 	size_t excludes_len;
@@ -65,10 +78,14 @@ enum command {
 enum { CONFIG_HELP = 1 };
 
 /*
- * Fills in *ret_config from argv (argv[0] is the command's name), defaults first. Returns 0, CONFIG_HELP
- * when help was asked for, or -EINVAL after logging what is wrong and what would be right.
+ * Fills in *ret_config. Each option has the value that argv (argv[0] is the command's name) gives it, else
+ * the environment (SPANHOOK_NAME), else the configuration file, else its default. Returns 0, CONFIG_HELP when
+ * help was asked for, or -EINVAL after logging what is wrong and what would be right.
  */
 int config_parse(enum command command, int argc, char **argv, struct config *ret_config);
+
+/* Gives back what the configuration owns. */
+void config_free(struct config *config);
 
 /* Writes the options of a command, one line each. */
 void config_help(enum command command);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "exchange.h"
 
+#include "body.h"
 #include "cause.h"
 #include "link.h"
 #include "request.h"
@@ -143,6 +144,7 @@ static void begin_request(struct conn *c, unsigned dir, const struct message *m)
 	if (w->linked) {
 		request_place(&w->span, c);
 		request_describe(&w->span, c, m);
+		body_begin(w, FLOW_REQUEST, m->flags);
 		pending_push(c, w);
 		c->latest = w;
 		link_request(w, m->traceparent);
@@ -292,6 +294,7 @@ static void begin_response(struct conn *c, unsigned dir, const struct message *m
 	w->span.first_byte_ns = s->start_ns;
 	w->span.status = m->status;
 	w->span.truncated |= !!(m->flags & MESSAGE_TRUNCATED);
+	body_begin(w, FLOW_RESPONSE, m->flags);
 	work_ref(w);
 	s->work = w;
 }
@@ -324,7 +327,7 @@ void exchange_result(struct conn *c, unsigned dir, const struct message *m)
 	}
 }
 
-void exchange_body(struct stream *s, enum flow flow, uint64_t n)
+void exchange_body(struct stream *s, enum flow flow, const char *bytes, uint64_t n)
 {
 	struct work *w = s->work;
 
@@ -334,6 +337,7 @@ void exchange_body(struct stream *s, enum flow flow, uint64_t n)
 		w->span.request_len += n;
 	else
 		w->span.response_len += n;
+	body_add(w, flow, bytes, n);
 }
 
 void exchange_end(struct conn *c, unsigned dir, uint64_t end_ns)
@@ -342,6 +346,8 @@ void exchange_end(struct conn *c, unsigned dir, uint64_t end_ns)
 	struct work *w = s->work;
 
 	s->work = NULL;
+	if (w && !w->finished)
+		body_end(w, conn_flow(c, dir), s->lost);
 	if (w && !w->finished && (conn_flow(c, dir) == FLOW_RESPONSE || (w->flags & MESSAGE_ONEWAY))) {
 		c->overlapped |= c->overlaps && !w->span.incomplete;
 		c->overlaps = false;

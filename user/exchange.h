@@ -12,8 +12,8 @@ void exchange_begin(struct conn *c, unsigned dir, const struct message *m, uint6
  */
 void exchange_result(struct conn *c, unsigned dir, const struct message *m);
 
-/* n body bytes of the stream's message in progress moved. */
-void exchange_body(struct stream *s, enum flow flow, uint64_t n);
+/* n body bytes of the stream's message in progress moved; NULL: what they are was not seen. */
+void exchange_body(struct stream *s, enum flow flow, const char *bytes, uint64_t n);
 
 /* The stream's message in progress is complete; its last byte moved at end_ns. */
 void exchange_end(struct conn *c, unsigned dir, uint64_t end_ns);

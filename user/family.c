@@ -4,25 +4,25 @@
 #define ARRAY(array) array, sizeof(array) / sizeof((array)[0])
 
 /* OpenTelemetry's advice for durations. */
-static const uint64_t duration_bounds_ns[] = {
+static const int64_t duration_bounds_ns[] = {
 	0,         5000000,   10000000,   25000000,   50000000,   75000000,   100000000,   250000000,
 	500000000, 750000000, 1000000000, 2500000000, 5000000000, 7500000000, 10000000000,
 };
 
 /* ... and for those of database operations. */
-static const uint64_t db_bounds_ns[] = {
+static const int64_t db_bounds_ns[] = {
 	1000000, 5000000, 10000000, 50000000, 100000000, 500000000, 1000000000, 5000000000, 10000000000,
 };
 
-static const uint64_t size_bounds[] = {
+static const int64_t size_bounds[] = {
 	0, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 65536, 1048576, 16777216,
 };
 
 const struct scale scales[MEASURES] = {
-	[DB_DURATION] = { ARRAY(db_bounds_ns), 1e9, 9 },
-	[DURATION] = { ARRAY(duration_bounds_ns), 1e9, 9 },
-	[REQUEST_SIZE] = { ARRAY(size_bounds), 1, 0 },
-	[RESPONSE_SIZE] = { ARRAY(size_bounds), 1, 0 },
+	[DB_DURATION] = { ARRAY(db_bounds_ns), 9 },
+	[DURATION] = { ARRAY(duration_bounds_ns), 9 },
+	[REQUEST_SIZE] = { ARRAY(size_bounds), 0 },
+	[RESPONSE_SIZE] = { ARRAY(size_bounds), 0 },
 };
 
 /* OpenTelemetry's HTTP metrics, as they are named in Prometheus. */

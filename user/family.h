@@ -64,13 +64,16 @@ enum measure {
 	REQUEST_SIZE,
 	RESPONSE_SIZE,
 	MEASURES,
+	OWN = MEASURES, /* what only the metric itself knows */
 };
 
+#define BOUNDS_MAX 24
+
+/* In units of the last of the decimals. */
 struct scale {
-	const uint64_t *bounds; /* of buckets, inclusive, ascending; one more takes what is above */
-	size_t len;
-	double unit;  /* how many of them make what the metric counts in */
-	int decimals; /* of a sum */
+	const int64_t *bounds; /* of buckets, inclusive, ascending; one more takes what is above */
+	size_t len;            /* at most BOUNDS_MAX */
+	unsigned decimals;
 };
 
 extern const struct scale scales[MEASURES];
@@ -82,6 +85,17 @@ struct metric {
 	const char *name;
 	const char *help;
 };
+
+/* A metric that measures OWN. */
+struct own_metric {
+	struct metric metric;
+	struct scale scale;
+};
+
+static inline const struct scale *metric_scale(const struct metric *m)
+{
+	return m->measure == OWN ? &((const struct own_metric *)m)->scale : &scales[m->measure];
+}
 
 #define LABELS_MAX 9
 
@@ -102,5 +116,5 @@ extern const struct family families[FAMILIES_LEN];
 /* Values that a metric has for each set of labels: a counter one; a histogram its sum, then its buckets. */
 static inline size_t metric_values(const struct metric *m)
 {
-	return m->type == HISTOGRAM ? scales[m->measure].len + 2 : 1;
+	return m->type == HISTOGRAM ? metric_scale(m)->len + 2 : 1;
 }

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "hooks/uprobe.h"
 #include "probe.h"
+#include "rule.h"
 #include "spanhook.skel.h"
 #include "stats.h"
 
@@ -150,7 +151,8 @@ int hook_open(const struct config *config)
 	if ((err = open_skeleton(&btf)))
 		return err;
 	skel->rodata->settings.self_pid = (uint32_t)getpid();
-	skel->rodata->settings.capture_len = config->capture_len;
+	skel->rodata->settings.capture_len =
+		config->capture_len + (rules_read_bodies(config->rules) ? config->body_limit_len : 0);
 	skel->rodata->settings.wake_len = config->ring_len / 4;
 	skel->rodata->settings.watch_exec = config->exes_len > 0;
 	skel->rodata->settings.watch_ports = watch_ports = config->ports_len > 0;

@@ -2,11 +2,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "compare/compare.h"
 #include "config.h"
 #include "exit_code.h"
 #include "hook.h"
 #include "hooks/list.h"
+#include "rule.h"
 #include "run.h"
 #include "version.h"
 
@@ -22,6 +24,9 @@ static int agent(const struct config *config)
 
 static int check(const struct config *config)
 {
+	if (config->config_path)
+		log_info("%s: nothing wrong; rules: %zu", config->config_path,
+			 config->rules ? config->rules->len : 0);
 	return hook_check(stdout, config->output == OUTPUT_JSON) ? EXIT_FAILED : EXIT_OK;
 }
 
@@ -144,5 +149,9 @@ int main(int argc, char **argv)
 		config_help(sub->command);
 		return EXIT_OK;
 	}
-	return err ? EXIT_USAGE : sub->run(&config);
+	if (err)
+		return EXIT_USAGE;
+	err = sub->run(&config);
+	config_free(&config);
+	return err;
 }

@@ -211,7 +211,7 @@ static struct sample sample_of(enum measure measure, uint64_t value)
 	const struct scale *scale = &scales[measure];
 	size_t bucket = 0;
 
-	while (bucket < scale->len && value > scale->bounds[bucket])
+	while (bucket < scale->len && value > (uint64_t)scale->bounds[bucket])
 		bucket++;
 	return (struct sample){ value, bucket };
 }

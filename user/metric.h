@@ -23,7 +23,7 @@ struct metrics_reader {
 };
 
 /* Room that metrics_read() wants. */
-#define METRICS_PART_MAX (32 * 1024)
+#define METRICS_PART_MAX (56 * 1024)
 
 /*
  * Writes the next lines of all metrics (those of spans, stats.def, drops.def, the agent's RSS and CPU

@@ -5,15 +5,17 @@
 #include <unistd.h>
 
 #include "account.h"
+#include "base/fixed.h"
 #include "cause.h"
 #include "link.h"
 #include "metric.h"
+#include "rule.h"
 #include "series.h"
 #include "stats.h"
 #include "version.h"
 
 /* Room that one series, or the agent's own metrics, take at most. */
-#define STEP_MAX (18 * (SERIES_LABELS_LEN + 128))
+#define STEP_MAX ((BOUNDS_MAX + 4) * (SERIES_LABELS_LEN + 128))
 _Static_assert(STEP_MAX <= METRICS_PART_MAX, "a part holds a step");
 
 struct text {
@@ -45,27 +47,43 @@ static uint64_t count_of(const struct metric *m, const _Atomic uint64_t *values)
 
 	if (m->type != HISTOGRAM)
 		return value_load(values);
-	for (size_t i = 0; i <= scales[m->measure].len; i++)
+	for (size_t i = 0; i <= metric_scale(m)->len; i++)
 		n += value_load(&values[1 + i]);
 	return n;
+}
+
+/* Exactly, without zeros at the end. */
+static struct slice number(char buf[FIXED_TEXT_MAX], int64_t units, unsigned decimals)
+{
+	fixed n = units;
+
+	for (unsigned i = decimals; i < FIXED_DECIMALS; i++)
+		n *= 10;
+	return (struct slice){ buf, (size_t)(fixed_put(buf, n) - buf) };
+}
+
+static void put_bucket(struct text *t, const struct metric *m, struct slice labels, struct slice bound,
+		       uint64_t n)
+{
+	put(t, "%s_bucket{%.*s%sle=\"%.*s\"} %llu\n", m->name, (int)labels.len, labels.p,
+	    labels.len ? "," : "", (int)bound.len, bound.p, (unsigned long long)n);
 }
 
 static void put_histogram(struct text *t, const struct metric *m, const struct series *s,
 			  const _Atomic uint64_t *values)
 {
-	size_t len = scales[m->measure].len;
-	double unit = scales[m->measure].unit;
+	const struct scale *scale = metric_scale(m);
+	char buf[FIXED_TEXT_MAX];
+	struct slice sum;
 	uint64_t n = 0;
 
-	for (size_t i = 0; i < len; i++)
-		put(t, "%s_bucket{%.*s,le=\"%.10g\"} %llu\n", m->name, (int)s->labels.len, s->labels.p,
-		    (double)scales[m->measure].bounds[i] / unit,
-		    (unsigned long long)(n += value_load(&values[1 + i])));
-	n += value_load(&values[1 + len]);
-	put(t, "%s_bucket{%.*s,le=\"+Inf\"} %llu\n", m->name, (int)s->labels.len, s->labels.p,
-	    (unsigned long long)n);
-	put(t, "%s_sum{%.*s} %.*f\n", m->name, (int)s->labels.len, s->labels.p, scales[m->measure].decimals,
-	    (double)value_load(values) / unit);
+	for (size_t i = 0; i < scale->len; i++)
+		put_bucket(t, m, s->labels, number(buf, scale->bounds[i], scale->decimals),
+			   n += value_load(&values[1 + i]));
+	n += value_load(&values[1 + scale->len]);
+	put_bucket(t, m, s->labels, SLICE("+Inf"), n);
+	sum = number(buf, (int64_t)value_load(values), scale->decimals);
+	put(t, "%s_sum{%.*s} %.*s\n", m->name, (int)s->labels.len, s->labels.p, (int)sum.len, sum.p);
 	put(t, "%s_count{%.*s} %llu\n", m->name, (int)s->labels.len, s->labels.p, (unsigned long long)n);
 }
 
@@ -87,10 +105,10 @@ static void put_overflows(struct text *t)
 
 	put_head(t, name, "Spans counted under \"other\": their metric had no room for more sets of labels",
 		 "counter");
-	for (unsigned i = 0; i < FAMILIES_LEN; i++)
-		for (unsigned j = 0; series_wanted(i) && j < families[i].metrics_len; j++) {
+	for (unsigned i = 0; i < series_families(); i++)
+		for (unsigned j = 0; series_wanted(i) && j < series_family(i)->metrics_len; j++) {
 			const struct series *other = series_other(i);
-			const struct metric *m = &families[i].metrics[j];
+			const struct metric *m = &series_family(i)->metrics[j];
 
 			put(t, "%s{metric=\"%s\"} %llu\n", name, m->name,
 			    other ? (unsigned long long)count_of(m, series_values(other, j)) : 0ULL);
@@ -174,7 +192,7 @@ static void put_next(struct text *t, struct metrics_reader *r)
 	static const char *const types[] = {
 		[COUNTER] = "counter", [INFO] = "gauge", [HISTOGRAM] = "histogram"
 	};
-	const struct metric *m = &families[r->family].metrics[r->metric];
+	const struct metric *m = &series_family(r->family)->metrics[r->metric];
 	const struct series *s = series_at(r->family, r->series);
 
 	if (!r->series)
@@ -185,20 +203,41 @@ static void put_next(struct text *t, struct metrics_reader *r)
 		return;
 	}
 	r->series = 0;
-	if (++r->metric < families[r->family].metrics_len)
+	if (++r->metric < series_family(r->family)->metrics_len)
 		return;
 	r->metric = 0;
 	r->family++;
 }
 
+/* What one rule could not read; the reader's series is the rule. */
+static void put_skipped(struct text *t, struct metrics_reader *r)
+{
+	static const char name[] = "spanhook_rule_skipped_total";
+	unsigned rule = r->series++;
+
+	if (FAMILIES_LEN + rule == series_families()) {
+		r->family++;
+		return;
+	}
+	if (!rule)
+		put_head(t, name, "Fields of spans that a rule could not read, by reason", "counter");
+	for (int i = SKIPPED_not + 1; i < SKIPPED_LEN; i++)
+		put(t, "%s{metric=\"%s\",reason=\"%s\"} %llu\n", name,
+		    series_family(FAMILIES_LEN + rule)->metrics[0].name, skipped_name(i),
+		    (unsigned long long)rule_skipped(rule, i));
+}
+
 size_t metrics_read(struct metrics_reader *r, char *buf)
 {
 	struct text t = { buf, 0, METRICS_PART_MAX };
+	unsigned own = series_families(), skipped = own + 1;
 
-	while (r->family <= FAMILIES_LEN && METRICS_PART_MAX - t.len >= STEP_MAX) {
-		if (r->family == FAMILIES_LEN) {
+	while (r->family <= skipped && METRICS_PART_MAX - t.len >= STEP_MAX) {
+		if (r->family == own) {
 			put_own(&t);
 			r->family++;
+		} else if (r->family == skipped) {
+			put_skipped(&t, r);
 		} else if (series_wanted(r->family)) {
 			put_next(&t, r);
 		} else {

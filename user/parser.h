@@ -50,7 +50,8 @@ enum message_flag {
 	 * reach beyond a barrier.
 	 */
 	MESSAGE_BARRIER = 1 << 12,
-	MESSAGE_SHOWN = 1 << 13, /* of a quiet request: it is an operation of its own, and a span */
+	MESSAGE_SHOWN = 1 << 13,   /* of a quiet request: it is an operation of its own, and a span */
+	MESSAGE_ENCODED = 1 << 14, /* the body is compressed, or otherwise not what it stands for */
 };
 
 /* A body that ends when its sender closes the connection. */

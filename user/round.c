@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "round.h"
 
+#include "body.h"
 #include "conn.h"
 #include "export.h"
 #include "function.h"
 #include "link.h"
 #include "metric.h"
+#include "rule.h"
 #include "settle.h"
 #include "stats.h"
 #include "summary.h"
@@ -22,9 +24,10 @@ int rounds_init(const struct config *config, bool summary, target_reject_fn reje
 	int err;
 
 	summed = summary;
+	rules_init(config->rules);
 	if ((err = work_init(config->spans_max)) || (err = links_init(config->spans_max)) ||
 	    (err = targets_init(config, reject)) || (err = conns_init(config)) ||
-	    (err = metrics_init(config)))
+	    (err = bodies_init(config)) || (err = metrics_init(config)))
 		return err;
 	return summary ? summary_init() : 0;
 }
@@ -36,16 +39,22 @@ void rounds_fini(void)
 	links_fini();
 	work_fini();
 	metrics_free();
+	bodies_fini();
+	rules_init(NULL);
 }
 
 static void finished(struct span *span)
 {
+	struct work *w = (struct work *)span;
+
 	/* It ran before it was known that it matches nothing that was asked for. */
 	if (span->process && span->process->ignored) {
 		stat_add(STAT_spans_ignored, 1);
 		return;
 	}
 	metrics_add(span);
+	rules_add(w);
+	bodies_release(w);
 	if (summed)
 		summary_add(span);
 	export_span(span);

@@ -8,6 +8,7 @@
 #include "base/random.h"
 #include "base/table.h"
 #include "base/utf8.h"
+#include "rule.h"
 
 #define VALUE_MAX 128 /* bytes of a label's value as it is written */
 
@@ -19,7 +20,9 @@ static struct store {
 	_Atomic uint32_t len;
 	struct series *_Atomic other;
 	struct table by_labels;
-} stores[FAMILIES_LEN];
+} stores[FAMILIES_LEN + RULES_MAX];
+
+static const struct rules *rules;
 
 static struct hash_key hash_key;
 
@@ -42,21 +45,39 @@ static int store_init(struct store *s, const struct family *f, uint32_t limit)
 	return table_init(&s->by_labels, limit);
 }
 
+unsigned series_families(void)
+{
+	return FAMILIES_LEN + (rules ? (unsigned)rules->len : 0);
+}
+
+const struct family *series_family(unsigned family)
+{
+	return family < FAMILIES_LEN ? &families[family] : &rules->rules[family - FAMILIES_LEN].family;
+}
+
+static bool is_asked_for(const struct config *config, unsigned family)
+{
+	if (family >= FAMILIES_LEN)
+		return true;
+	return families[family].classic ? config->metrics_classic : config->metrics_semconv;
+}
+
 int series_init(const struct config *config)
 {
 	int err = 0;
 
 	random_bytes(&hash_key, sizeof(hash_key));
 	hash_key.factor |= 1;
-	for (size_t i = 0; i < FAMILIES_LEN && !err; i++)
-		if (families[i].classic ? config->metrics_classic : config->metrics_semconv)
-			err = store_init(&stores[i], &families[i], config->label_sets_max);
+	rules = config->rules;
+	for (unsigned i = 0; i < series_families() && !err; i++)
+		if (is_asked_for(config, i))
+			err = store_init(&stores[i], series_family(i), config->label_sets_max);
 	return err;
 }
 
 void series_free(void)
 {
-	for (size_t i = 0; i < FAMILIES_LEN; i++) {
+	for (unsigned i = 0; i < series_families(); i++) {
 		if (stores[i].memory)
 			munmap(stores[i].memory, stores[i].size);
 		table_free(&stores[i].by_labels);
@@ -155,7 +176,7 @@ static struct series *find_other(struct store *s, const struct family *f)
 
 struct series *series_find(unsigned family, const struct slice values[LABEL_VALUES])
 {
-	const struct family *f = &families[family];
+	const struct family *f = series_family(family);
 	struct store *s = &stores[family];
 	char text[SERIES_LABELS_LEN];
 	struct slice labels = put_labels(f, values, text);

@@ -18,9 +18,14 @@ struct series {
 };
 
 /* Bytes that labels take at most. */
-#define SERIES_LABELS_LEN (LABELS_MAX * 160)
+#define SERIES_LABELS_LEN (LABELS_MAX * 196)
 
-/* Reserves room for the families that are wanted. Returns 0 or -ENOMEM. */
+/* Families of spans, then those of the configuration's rules. */
+unsigned series_families(void);
+const struct family *series_family(unsigned family);
+
+/* Reserves room for the families that are wanted, and for those of config->rules, which are borrowed. Returns
+ * 0 or -ENOMEM. */
 int series_init(const struct config *config);
 void series_free(void);
 

@@ -85,8 +85,8 @@ static void lose(struct stream *s)
 		s->work->span.truncated = true;
 }
 
-/* Uses up body bytes that need not be seen; returns how many of n. */
-static uint64_t skip(struct conn *c, unsigned dir, uint64_t n, uint64_t now_ns)
+/* Uses up body bytes that need not be seen (NULL: that were not); returns how many of n. */
+static uint64_t skip(struct conn *c, unsigned dir, const char *bytes, uint64_t n, uint64_t now_ns)
 {
 	struct stream *s = &c->streams[dir];
 
@@ -94,7 +94,7 @@ static uint64_t skip(struct conn *c, unsigned dir, uint64_t n, uint64_t now_ns)
 		n = s->skip;
 	if (n == 0)
 		return 0;
-	exchange_body(s, conn_flow(c, dir), n);
+	exchange_body(s, conn_flow(c, dir), bytes, n);
 	if (s->skip != SKIP_TO_CLOSE)
 		s->skip -= n;
 	if (s->skip == 0 && s->ends)
@@ -142,7 +142,7 @@ static size_t parse(struct conn *c, unsigned dir, struct slice bytes, size_t old
 		ssize_t n;
 
 		if (s->skip) {
-			at += skip(c, dir, in.bytes.len, now_ns);
+			at += skip(c, dir, in.bytes.p, in.bytes.len, now_ns);
 			continue;
 		}
 		if (!s->open && !(old && at == 0)) {
@@ -217,13 +217,13 @@ static void hole(struct conn *c, unsigned dir, uint64_t n, bool unseen, uint64_t
 {
 	struct stream *s = &c->streams[dir];
 
-	n -= skip(c, dir, n, now_ns);
+	n -= skip(c, dir, NULL, n, now_ns);
 	if (n == 0)
 		return;
 	exchange_lost(c, dir, unseen);
 	lose(s);
 	if (s->open)
-		exchange_body(s, conn_flow(c, dir), n);
+		exchange_body(s, conn_flow(c, dir), NULL, n);
 }
 
 /* Only likely: a body may hold such bytes too. What comes next, or that nothing does, confirms it. */
@@ -258,7 +258,7 @@ void stream_data(struct conn *c, unsigned dir, uint32_t pos, uint32_t len, struc
 	if (!in_step) {
 		exchange_lost(c, dir, false);
 		if (s->open)
-			exchange_body(s, conn_flow(c, dir), len);
+			exchange_body(s, conn_flow(c, dir), NULL, len);
 	} else {
 		feed(c, dir, head, pos, hidden > 0, now_ns);
 		if (hidden && !c->opaque)
@@ -266,7 +266,7 @@ void stream_data(struct conn *c, unsigned dir, uint32_t pos, uint32_t len, struc
 		if (tail.len && !s->lost && !c->opaque)
 			feed(c, dir, tail, pos + len - (uint32_t)tail.len, false, now_ns);
 		else if (s->lost && s->open && !was_lost)
-			exchange_body(s, conn_flow(c, dir), tail.len);
+			exchange_body(s, conn_flow(c, dir), NULL, tail.len);
 	}
 	look_for_end(c, dir, tail.len ? tail : head);
 }

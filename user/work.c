@@ -4,6 +4,7 @@
 #include <assert.h>
 
 #include "base/pool.h"
+#include "body.h"
 #include "stats.h"
 #include "target.h"
 
@@ -33,6 +34,7 @@ static void recycle(void)
 		process_unref(w->span.process);
 		process_unref(w->peer_process);
 		work_unref(w->request);
+		bodies_release(w);
 		pool_put(&pool, w);
 		w = next;
 	}

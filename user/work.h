@@ -7,20 +7,22 @@
 
 #include "span.h"
 
+struct body;
 struct conn;
 
 struct work {
 	struct span span; /* first: a span of ours is the work it lies in */
 
 	/* exchange: */
-	struct conn *conn;    /* NULL once finished */
-	struct work *pending; /* next unanswered request of the connection */
-	uint64_t key;         /* pairs with the response; 0: in order */
-	uint32_t request_pos; /* stream position of the request's first byte */
-	uint8_t hint;         /* what the parser of the response must know of the request */
-	unsigned flags;       /* enum message_flag, as the request began */
-	bool linked;          /* link knows of it */
-	bool hidden;          /* is not to be exported */
+	struct conn *conn;      /* NULL once finished */
+	struct work *pending;   /* next unanswered request of the connection */
+	uint64_t key;           /* pairs with the response; 0: in order */
+	uint32_t request_pos;   /* stream position of the request's first byte */
+	uint8_t hint;           /* what the parser of the response must know of the request */
+	unsigned flags;         /* enum message_flag, as the request began */
+	bool linked;            /* link knows of it */
+	bool hidden;            /* is not to be exported */
+	struct body *bodies[2]; /* by enum flow; NULL: not kept */
 
 	/* link: */
 	struct work *parent;                 /* referenced; NULL: none known */

@@ -216,12 +216,170 @@ static void help(void **state)
 	assert_int_equal(parse(COMMAND_ATTACH, "attach -- ls --help", &config), 0);
 }
 
+/* A file with this text; the path lives until the next call. */
+static const char *file_of(const char *yaml)
+{
+	static char path[64];
+	int fd;
+
+	strcpy(path, "/tmp/spanhook-config-XXXXXX");
+	fd = mkstemp(path);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, yaml, strlen(yaml)), strlen(yaml));
+	close(fd);
+	return path;
+}
+
+static int parse_file(enum command command, const char *line, const char *yaml, struct config *ret_config)
+{
+	const char *path = file_of(yaml);
+	char words[512];
+	int err;
+
+	snprintf(words, sizeof(words), "%s --config %s", line, path);
+	err = parse(command, words, ret_config);
+	unlink(path);
+	return err;
+}
+
+/* Each option comes from the first of: command line, environment, file, default; lists too, as a whole. */
+static void precedence(void **state)
+{
+	static const char yaml[] =
+		"port: [80, 81]\nexe: /a/*\nlabel-sets: 10\nmax-spans: 2k\nlog: from-file\n"
+		"stats: true\nmetrics: classic\n";
+	struct config c;
+
+	(void)state;
+	setenv("SPANHOOK_PORT", "443;8443", 1);
+	setenv("SPANHOOK_LABEL_SETS", "20", 1);
+	setenv("SPANHOOK_MAX_SPANS", "3k", 1);
+	setenv("SPANHOOK_STATS", "false", 1);
+	setenv("SPANHOOK_LOG", "", 1);
+	setenv("SPANHOOK_HTML", "of another command", 1);
+	assert_int_equal(parse_file(COMMAND_AGENT, "agent --max-spans 4k", yaml, &c), 0);
+	assert_int_equal(c.ports_len, 2);
+	assert_int_equal(c.ports[0], 443);
+	assert_int_equal(c.ports[1], 8443);
+	assert_int_equal(c.exes_len, 1);
+	assert_string_equal(c.exes[0], "/a/*");
+	assert_int_equal(c.label_sets_max, 20);
+	assert_int_equal(c.spans_max, 4000);
+	assert_string_equal(c.log_path, "from-file");
+	assert_false(c.stats);
+	assert_true(c.metrics_classic && !c.metrics_semconv);
+	assert_int_equal(c.connections_max, 65536);
+	config_free(&c);
+
+	assert_int_equal(parse_file(COMMAND_AGENT, "agent --port 1", yaml, &c), 0);
+	assert_int_equal(c.ports_len, 1);
+	config_free(&c);
+
+	setenv("SPANHOOK_PORT", "443;x", 1);
+	assert_int_equal(parse(COMMAND_AGENT, "agent -p 1", &c), -EINVAL);
+	assert_int_equal(parse(COMMAND_AGENT, "agent -p 1 --port 2", &c), 0);
+	config_free(&c);
+	setenv("SPANHOOK_STATS", "yes", 1);
+	assert_int_equal(parse(COMMAND_AGENT, "agent -p 1 --port 2", &c), -EINVAL);
+	for (const char *const *name =
+		     (const char *const[]){ "PORT", "LABEL_SETS", "MAX_SPANS", "STATS", "LOG", "HTML", NULL };
+	     *name; name++) {
+		char variable[64];
+
+		snprintf(variable, sizeof(variable), "SPANHOOK_%s", *name);
+		unsetenv(variable);
+	}
+
+	assert_int_equal(parse_file(COMMAND_ATTACH, "attach", yaml, &c), 0);
+	assert_int_equal(c.ports_len, 2);
+	assert_int_equal(c.ports[1], 81);
+	assert_true(c.stats);
+	config_free(&c);
+}
+
+/* The file's own path from the environment; and what is checked though nothing is traced. */
+static void file_of_environment(void **state)
+{
+	const char *path = file_of("port: 80\n");
+	struct config c;
+
+	(void)state;
+	setenv("SPANHOOK_CONFIG", path, 1);
+	assert_int_equal(parse(COMMAND_AGENT, "agent", &c), 0);
+	assert_int_equal(c.ports[0], 80);
+	config_free(&c);
+	unlink(path);
+	assert_int_equal(parse(COMMAND_AGENT, "agent -p 1", &c), -EINVAL);
+	unsetenv("SPANHOOK_CONFIG");
+	assert_int_equal(parse_file(COMMAND_CHECK, "check", "port: 80\noutput: json\n", &c), 0);
+	assert_int_equal(c.output, OUTPUT_JSON);
+	assert_int_equal(c.ports_len, 0);
+	config_free(&c);
+	assert_int_equal(parse_file(COMMAND_CHECK, "check", "port: 80x\n", &c), -EINVAL);
+}
+
+/* What is wrong in a file: the line, and a word of what would be right. */
+static void bad_files(void **state)
+{
+	static const struct {
+		const char *yaml;
+		int line;
+		const char *word;
+	} cases[] = {
+		{ "port: x", 1, "TCP port" },
+		{ "output: json\nport: [80,\n  8x]", 3, "'8x'" },
+		{ "prt: 80", 1, "'prt'" },
+		{ "port: { a: 1 }", 1, "list" },
+		{ "port:", 1, "list" },
+		{ "output: [json]", 1, "text|json" },
+		{ "stats: 1", 1, "true or false" },
+		{ "stats: true\n\nstats: true", 3, "twice" },
+		{ "- a", 1, "port: 8080" },
+		{ "just words", 1, "port: 8080" },
+		{ "config: a", 1, "'config'" },
+		{ "html: a", 1, "'html'" },
+		{ "port: 80\n\tport: 81", 2, "not YAML" },
+		{ "port: [80", 2, "not YAML" },
+		{ "port: *none", 1, "not YAML" },
+		{ "port: 1\n---\nport: 2", 2, "second document" },
+		{ "? [a]\n: b", 1, "no option" },
+		{ "log: \"a\\0b\"", 1, "FILE" },
+	};
+	struct config c;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		char said[2048] = "", where[32];
+		int pipes[2], saved = dup(STDERR_FILENO), err;
+
+		assert_int_equal(pipe(pipes), 0);
+		dup2(pipes[1], STDERR_FILENO);
+		close(pipes[1]);
+		err = parse_file(COMMAND_AGENT, "agent -p 1", cases[i].yaml, &c);
+		dup2(saved, STDERR_FILENO);
+		close(saved);
+		assert_true(read(pipes[0], said, sizeof(said) - 1) >= 0);
+		close(pipes[0]);
+		snprintf(where, sizeof(where), ":%d: ", cases[i].line);
+		if (err != -EINVAL || !strstr(said, where) || !strstr(said, cases[i].word) ||
+		    strchr(said, '\n') != said + strlen(said) - 1)
+			fail_msg("%d: %s%s", err, said, cases[i].yaml);
+	}
+	assert_int_equal(parse(COMMAND_AGENT, "agent -p 1 --config /nowhere/spanhook.yaml", &c), -EINVAL);
+	assert_int_equal(parse(COMMAND_AGENT, "agent -p 1 --config /tmp", &c), -EINVAL);
+	assert_int_equal(parse_file(COMMAND_AGENT, "agent -p 1", "", &c), 0);
+	config_free(&c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(defaults), cmocka_unit_test(selectors), cmocka_unit_test(command),
-		cmocka_unit_test(values),   cmocka_unit_test(colors),    cmocka_unit_test(bad_lines),
-		cmocka_unit_test(too_many), cmocka_unit_test(help),
+		cmocka_unit_test(defaults),   cmocka_unit_test(selectors),
+		cmocka_unit_test(command),    cmocka_unit_test(values),
+		cmocka_unit_test(colors),     cmocka_unit_test(bad_lines),
+		cmocka_unit_test(too_many),   cmocka_unit_test(help),
+		cmocka_unit_test(precedence), cmocka_unit_test(file_of_environment),
+		cmocka_unit_test(bad_files),
 	};
 
 	unsetenv("NO_COLOR");

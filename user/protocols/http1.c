@@ -53,6 +53,7 @@ struct fields {
 	bool keep_alive;
 	bool coded;   /* there is a transfer coding ... */
 	bool chunked; /* ... and the final one is chunked */
+	bool encoded; /* a content coding, or another transfer coding than chunked */
 	bool has_length;
 	bool bad_length;
 	uint64_t length;
@@ -289,7 +290,17 @@ static void read_transfer_encoding(struct fields *fields, struct slice value)
 	while (next_element(&value, &coding)) {
 		fields->coded = true;
 		fields->chunked = slice_ieq(coding, SLICE("chunked"));
+		fields->encoded |= !fields->chunked;
 	}
+}
+
+/* RFC 9110 section 8.4: identity is none. */
+static void read_content_encoding(struct fields *fields, struct slice value)
+{
+	struct slice coding;
+
+	while (next_element(&value, &coding))
+		fields->encoded |= !slice_ieq(coding, SLICE("identity"));
 }
 
 static void read_connection(struct fields *fields, struct slice value)
@@ -315,6 +326,7 @@ static const struct known_field {
 	{ SLICE("host"), .text = offsetof(struct message, host) },
 	{ SLICE("connection"), .read = read_connection },
 	{ SLICE("expect"), .read = read_expect },
+	{ SLICE("content-encoding"), .read = read_content_encoding },
 	{ SLICE("content-length"), .read = read_content_length },
 	{ SLICE("transfer-encoding"), .read = read_transfer_encoding },
 	{ SLICE("user-agent"), .text = offsetof(struct message, user_agent) },
@@ -507,7 +519,8 @@ static ssize_t parse_head(struct stream *stream, enum flow flow, const struct pa
 	if (!complete && (!in->cut || (line.target.len == 0 && line.status == 0)))
 		return 0;
 
-	message->flags |= MESSAGE_BEGIN | (fields.held ? MESSAGE_HELD : 0);
+	message->flags |=
+		MESSAGE_BEGIN | (fields.held ? MESSAGE_HELD : 0) | (fields.encoded ? MESSAGE_ENCODED : 0);
 	if (flow == FLOW_REQUEST)
 		begin_request(&line, message);
 	else
