@@ -3,16 +3,40 @@
 
 #include <errno.h>
 #include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
 
-static int parser_error(const yaml_parser_t *parser, const char *name)
+struct input {
+	FILE *in;
+	size_t left; /* bytes that it may have */
+	int err;
+};
+
+static int read_input(void *ctx, unsigned char *buf, size_t size, size_t *ret_len)
 {
-	if (parser->error == YAML_MEMORY_ERROR)
+	struct input *input = ctx;
+
+	*ret_len = fread(buf, 1, size, input->in);
+	if (ferror(input->in))
+		input->err = errno ? -errno : -EIO;
+	else if (*ret_len > input->left)
+		input->err = -EFBIG;
+	input->left -= *ret_len <= input->left ? *ret_len : input->left;
+	return !input->err;
+}
+
+static int parser_error(const yaml_parser_t *parser, const char *name, int input_err)
+{
+	if (parser->error == YAML_MEMORY_ERROR) {
+		log_error("%s: no memory", name);
 		return -ENOMEM;
-	if (parser->error == YAML_READER_ERROR)
+	}
+	if (input_err == -EFBIG)
+		log_error("%s: has more than %d bytes", name, YAML_FILE_MAX);
+	else if (input_err)
+		log_error("%s: cannot be read: %s", name, strerror(-input_err));
+	else if (parser->error == YAML_READER_ERROR)
 		log_error("%s: not YAML: %s at byte %zu", name, parser->problem, parser->problem_offset);
 	else
 		log_error("%s:%zu: not YAML: %s", name, parser->problem_mark.line + 1, parser->problem);
@@ -20,17 +44,17 @@ static int parser_error(const yaml_parser_t *parser, const char *name)
 }
 
 /* One document, and no other one behind it. */
-static int load(yaml_parser_t *parser, struct yaml_file *file)
+static int load(yaml_parser_t *parser, struct yaml_file *file, const struct input *input)
 {
 	yaml_document_t second;
 	int err = 0;
 
 	if (!yaml_parser_load(parser, &file->document))
-		return parser_error(parser, file->name);
+		return parser_error(parser, file->name, input->err);
 	if (!yaml_root(file))
 		return 0;
 	if (!yaml_parser_load(parser, &second)) {
-		err = parser_error(parser, file->name);
+		err = parser_error(parser, file->name, input->err);
 	} else {
 		if (yaml_document_get_root_node(&second)) {
 			log_error("%s:%zu: a second document begins; there may be one", file->name,
@@ -46,29 +70,18 @@ static int load(yaml_parser_t *parser, struct yaml_file *file)
 
 int yaml_read(struct yaml_file *file, FILE *in, const char *name)
 {
+	struct input input = { .in = in, .left = YAML_FILE_MAX };
 	yaml_parser_t parser;
-	unsigned char *text = malloc(YAML_FILE_MAX + 1);
-	size_t len = text ? fread(text, 1, YAML_FILE_MAX + 1, in) : 0;
-	int err = text ? 0 : -ENOMEM;
+	int err;
 
 	*file = (struct yaml_file){ .name = name };
-	if (!err && ferror(in)) {
-		log_error("%s: cannot be read: %s", name, strerror(errno));
-		err = -EINVAL;
-	} else if (len > YAML_FILE_MAX) {
-		log_error("%s: has more than %d bytes", name, YAML_FILE_MAX);
-		err = -EINVAL;
-	}
-	if (!err && !yaml_parser_initialize(&parser))
-		err = -ENOMEM;
-	if (!err) {
-		yaml_parser_set_input_string(&parser, text, len);
-		err = load(&parser, file);
-		yaml_parser_delete(&parser);
-	}
-	free(text);
-	if (err == -ENOMEM)
+	if (!yaml_parser_initialize(&parser)) {
 		log_error("%s: no memory", name);
+		return -ENOMEM;
+	}
+	yaml_parser_set_input(&parser, read_input, &input);
+	err = load(&parser, file, &input);
+	yaml_parser_delete(&parser);
 	return err;
 }
 

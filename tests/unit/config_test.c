@@ -321,6 +321,7 @@ static void file_of_environment(void **state)
 /* What is wrong in a file: the line, and a word of what would be right. */
 static void bad_files(void **state)
 {
+	static char large[(1 << 20) + 2];
 	static const struct {
 		const char *yaml;
 		int line;
@@ -367,6 +368,8 @@ static void bad_files(void **state)
 	}
 	assert_int_equal(parse(COMMAND_AGENT, "agent -p 1 --config /nowhere/spanhook.yaml", &c), -EINVAL);
 	assert_int_equal(parse(COMMAND_AGENT, "agent -p 1 --config /tmp", &c), -EINVAL);
+	memset(large, '#', sizeof(large) - 1);
+	assert_int_equal(parse_file(COMMAND_AGENT, "agent -p 1", large, &c), -EINVAL);
 	assert_int_equal(parse_file(COMMAND_AGENT, "agent -p 1", "", &c), 0);
 	config_free(&c);
 }
