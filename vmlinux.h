@@ -194,10 +194,6 @@ struct timerfd_ctx {
 	u64 ticks;
 };
 
-struct eventfd_ctx {
-	__u64 count;
-};
-
 struct eventpoll {
 	struct list_head rdllist;
 };
@@ -256,6 +252,17 @@ struct mm_struct {
 	struct uprobes_state uprobes_state;
 };
 
+struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
+};
+
+struct files_struct {
+	struct fdtable *fdt;
+};
+
+struct bpf_local_storage;
+
 struct task_struct {
 	struct thread_info thread_info;
 	struct mm_struct *mm;
@@ -263,6 +270,8 @@ struct task_struct {
 	pid_t tgid;
 	char comm[16];
 	unsigned long nvcsw;
+	struct files_struct *files;
+	struct bpf_local_storage *bpf_storage;
 	struct signal_struct *signal;
 };
 

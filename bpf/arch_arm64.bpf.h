@@ -4,11 +4,14 @@
 
 /* include/uapi/asm-generic/unistd.h */
 enum {
+	CALL_EPOLL_PWAIT = 22,
 	CALL_READ = 63,
 	CALL_WRITE = 64,
 	CALL_READV = 65,
 	CALL_WRITEV = 66,
 	CALL_SENDFILE = 71,
+	CALL_PSELECT6 = 72,
+	CALL_PPOLL = 73,
 	CALL_SPLICE = 76,
 	CALL_SENDTO = 206,
 	CALL_RECVFROM = 207,
@@ -18,9 +21,16 @@ enum {
 	CALL_SENDMMSG = 269,
 	CALL_PREADV2 = 286,
 	CALL_PWRITEV2 = 287,
+	CALL_IO_URING_ENTER = 426,
+	CALL_EPOLL_PWAIT2 = 441,
+	/* Not there: */
+	CALL_POLL = -1,
+	CALL_SELECT = -2,
+	CALL_EPOLL_WAIT = -3,
 };
 
 #define CALL_NUMBER(regs) ((regs)->syscallno)
+#define CALL_ARG1(regs)   ((regs)->regs[0]) /* as the call begins */
 #define CALL_ARG2(regs)   ((regs)->regs[1])
 #define CALL_ARG3(regs)   ((regs)->regs[2])
 

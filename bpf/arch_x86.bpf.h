@@ -6,21 +6,30 @@
 enum {
 	CALL_READ = 0,
 	CALL_WRITE = 1,
+	CALL_POLL = 7,
 	CALL_READV = 19,
 	CALL_WRITEV = 20,
+	CALL_SELECT = 23,
 	CALL_SENDFILE = 40,
 	CALL_SENDTO = 44,
 	CALL_RECVFROM = 45,
 	CALL_SENDMSG = 46,
 	CALL_RECVMSG = 47,
+	CALL_EPOLL_WAIT = 232,
+	CALL_PSELECT6 = 270,
+	CALL_PPOLL = 271,
 	CALL_SPLICE = 275,
+	CALL_EPOLL_PWAIT = 281,
 	CALL_RECVMMSG = 299,
 	CALL_SENDMMSG = 307,
 	CALL_PREADV2 = 327,
 	CALL_PWRITEV2 = 328,
+	CALL_IO_URING_ENTER = 426,
+	CALL_EPOLL_PWAIT2 = 441,
 };
 
 #define CALL_NUMBER(regs) ((regs)->orig_ax)
+#define CALL_ARG1(regs)   ((regs)->di)
 #define CALL_ARG2(regs)   ((regs)->si)
 #define CALL_ARG3(regs)   ((regs)->dx)
 

@@ -29,6 +29,7 @@ static __always_inline void cause_set(const struct sock *sk, __u64 sock, __u32 p
 	c->item = turn_item(sk);
 	c->socket_ops = (__u64)BPF_CORE_READ(sk, sk_socket, file, f_op);
 	c->switches = task->nvcsw;
+	c->over = false;
 }
 
 /* The cause of what the current thread does to no socket. Returns it, and flags as cause_get() adds them. */
@@ -41,7 +42,10 @@ static __always_inline __u64 cause_sock(__u16 *flags)
 		return 0;
 	if (c->switches != task->nvcsw)
 		*flags |= EVENT_SLEPT;
-	*flags |= turn_flags(c->item, c->socket_ops);
+	if (settings.exact_turns)
+		*flags |= c->over ? EVENT_TURN_OVER : EVENT_TURN_ON;
+	else
+		*flags |= turn_flags(c->item, c->socket_ops);
 	return c->sock;
 }
 
@@ -57,6 +61,10 @@ static __always_inline void cause_get(const struct sock *sk, __u64 sock, struct 
 	if (c && c->switches != task->nvcsw)
 		*flags |= EVENT_SLEPT;
 	/* What goes back to a client where it came from needs no cause. */
-	if (c && (c->sock != sock || !is_accepted(sk)))
+	if (!c || (c->sock == sock && is_accepted(sk)))
+		return;
+	if (settings.exact_turns)
+		*flags |= c->over ? EVENT_TURN_OVER : EVENT_TURN_ON;
+	else
 		*flags |= turn_flags(c->item, c->socket_ops);
 }

@@ -187,5 +187,6 @@ struct settings {
 	event_u32 self_pid;    /* the agent, which is never traced */
 	event_u32 wake_len;    /* waiting bytes that wake the agent */
 	event_u8 watch_exec;   /* every executed program becomes a target until the agent says otherwise */
+	event_u8 exact_turns;  /* the ends of turns are seen (turns.bpf.c) */
 	event_u8 watch_ports;  /* who listens on a port of the map `ports` becomes a target */
 };

@@ -38,26 +38,35 @@ struct batch_walk {
 	bool mixed; /* something else than a socket follows */
 };
 
+enum file_kind {
+	FILE_OTHER,
+	FILE_TIMER,
+	FILE_EVENT,
+};
+
+static __always_inline enum file_kind file_kind(struct file *file)
+{
+	const unsigned char *name = BPF_CORE_READ(file, f_path.dentry, d_name.name);
+	char kind[8] = {};
+
+	bpf_probe_read_kernel(kind, sizeof(kind), name);
+	if (__builtin_memcmp(kind, "[timerfd", sizeof(kind)) == 0)
+		return FILE_TIMER;
+	return __builtin_memcmp(kind, "[eventfd", sizeof(kind)) == 0 ? FILE_EVENT : FILE_OTHER;
+}
+
 /*
  * Can the thread be doing what it does because of this file, without having received anything? Not of a
- * socket, and not of a timer or an event that it has not read yet.
+ * socket, and not of a timer that it has not read yet. An event that it has read may have come again since.
  */
 static __always_inline bool may_have_run(struct file *file, __u64 socket_ops)
 {
-	const unsigned char *name;
-	void *private;
-	char kind[8] = {};
+	struct timerfd_ctx *timer;
 
 	if ((__u64)BPF_CORE_READ(file, f_op) == socket_ops)
 		return false;
-	private = BPF_CORE_READ(file, private_data);
-	name = BPF_CORE_READ(file, f_path.dentry, d_name.name);
-	bpf_probe_read_kernel(kind, sizeof(kind), name);
-	if (__builtin_memcmp(kind, "[timerfd", sizeof(kind)) == 0)
-		return BPF_CORE_READ((struct timerfd_ctx *)private, ticks) == 0;
-	if (__builtin_memcmp(kind, "[eventfd", sizeof(kind)) == 0)
-		return BPF_CORE_READ((struct eventfd_ctx *)private, count) == 0;
-	return true;
+	timer = BPF_CORE_READ(file, private_data);
+	return file_kind(file) != FILE_TIMER || BPF_CORE_READ(timer, ticks) == 0;
 }
 
 static long walk_batch(__u32 i, struct batch_walk *w)

@@ -261,6 +261,13 @@ static int set_bodies(struct config *c, const char *value)
 	return parse_count(value, 16, 1 << 16, &c->bodies_max);
 }
 
+static int set_exact_turns(struct config *c, const char *value)
+{
+	(void)value;
+	c->exact_turns = true;
+	return 0;
+}
+
 static const struct option_row rows[] = {
 	{ "config", 0, "FILE", COMMAND_ATTACH | COMMAND_AGENT | COMMAND_CHECK, set_config,
 	  "read options and rules from this YAML file; what the command line says comes first" },
@@ -312,6 +319,8 @@ static const struct option_row rows[] = {
 	  "write all that comes from the kernel to FILE, requests' heads included" },
 	{ "replay", 0, "FILE", COMMAND_ATTACH | COMMAND_AGENT, set_replay,
 	  "trace nothing; show what was recorded in FILE, the same spans again; needs no root" },
+	{ "exact-turns", 0, NULL, COMMAND_ATTACH | COMMAND_AGENT, set_exact_turns,
+	  "see where the turns of event loops end; slows every system call of the host down a little" },
 	{ "stats", 0, NULL, COMMAND_ATTACH | COMMAND_AGENT, set_stats,
 	  "at the end, print what was seen and what was lost, by reason" },
 	{ "html", 0, "FILE", COMMAND_COMPARE, set_html,

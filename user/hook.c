@@ -154,6 +154,8 @@ int hook_open(const struct config *config)
 	skel->rodata->settings.capture_len =
 		config->capture_len + (rules_read_bodies(config->rules) ? config->body_limit_len : 0);
 	skel->rodata->settings.wake_len = config->ring_len / 4;
+	skel->rodata->settings.exact_turns = config->exact_turns;
+	bpf_program__set_autoload(skel->progs.turns__enter, config->exact_turns);
 	skel->rodata->settings.watch_exec = config->exes_len > 0;
 	skel->rodata->settings.watch_ports = watch_ports = config->ports_len > 0;
 	bpf_map__set_max_entries(skel->maps.ring, config->ring_len);

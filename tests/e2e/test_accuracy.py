@@ -17,15 +17,28 @@ from workloads import WORKLOADS  # noqa: E402
 REQUESTS = 400
 
 
-@pytest.mark.skipif(not os.path.exists(f"{BUILD}/workload"), reason="build/workload is not built")
-@pytest.mark.parametrize("name", WORKLOADS)
-def test_no_parent_is_wrong(name, tmp_path):
-    out = tmp_path / "results.json"
-    argv = [f"{ACCURACY}/run", "--only", name, "--open", "8", "--requests", str(REQUESTS), "--json", str(out)]
-    run = subprocess.run(argv, capture_output=True, text=True, timeout=120)
-    assert run.returncode == 0, run.stderr
+pytestmark = pytest.mark.skipif(not os.path.exists(f"{BUILD}/workload"), reason="build/workload is not built")
+
+
+def run(name, folder, *options):
+    out = folder / "results.json"
+    argv = [f"{ACCURACY}/run", "--only", name, "--open", "8", "--requests", str(REQUESTS), "--json", str(out), *options]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
     result = json.loads(out.read_text())[f"{name}, 8 open"]
     if "skipped" in result:
         pytest.skip(result["skipped"])
     assert result["spans"] == result["spans_true"] >= 2 * REQUESTS
-    assert result["wrong"] == 0, run.stdout
+    assert result["wrong"] == 0, done.stdout
+    return result
+
+
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_no_parent_is_wrong(name, tmp_path):
+    run(name, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["3 event loop", "3b event loop, 4 connections"])
+def test_timers_have_no_parent(name, tmp_path):
+    result = run(name, tmp_path, "--exact-turns")
+    assert result["timer_calls"] > 0 and result["timer_linked"] == 0
