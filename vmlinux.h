@@ -279,6 +279,10 @@ struct linux_binprm {
 	const char *filename;
 };
 
+struct bpf_iter__task {
+	struct task_struct *task;
+};
+
 struct bpf_iter__task_file {
 	union {
 		struct bpf_iter_meta *meta;

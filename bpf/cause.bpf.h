@@ -30,6 +30,7 @@ static __always_inline void cause_set(const struct sock *sk, __u64 sock, __u32 p
 	c->socket_ops = (__u64)BPF_CORE_READ(sk, sk_socket, file, f_op);
 	c->switches = task->nvcsw;
 	c->over = false;
+	c->woken_sock = 0;
 }
 
 /* The cause of what the current thread does to no socket. Returns it, and flags as cause_get() adds them. */
@@ -58,6 +59,8 @@ static __always_inline void cause_get(const struct sock *sk, __u64 sock, struct 
 
 	ret_cause->sock = c ? c->sock : 0;
 	ret_cause->pos = c ? c->pos : 0;
+	ret_cause->woken_sock = c && c->woken_switches == task->nvcsw ? c->woken_sock : 0;
+	ret_cause->woken_pos = c ? c->woken_pos : 0;
 	if (c && c->switches != task->nvcsw)
 		*flags |= EVENT_SLEPT;
 	/* What goes back to a client where it came from needs no cause. */

@@ -69,7 +69,10 @@ struct event_data {
 	event_u16 tail_len;
 	event_u32 cause_pos;  /* position after the last byte that this thread received before */
 	event_u64 cause_sock; /* ... and the socket it came from; 0: none */
-	event_u8 data[];      /* head_len + tail_len bytes */
+	event_u64 woken_sock; /* the same of the thread that has woken this one since; 0: none has */
+	event_u32 woken_pos;
+	event_u32 reserved;
+	event_u8 data[]; /* head_len + tail_len bytes */
 };
 
 #define EVENT_PATH_LEN 108
@@ -83,8 +86,9 @@ struct event_conn {
 	event_u32 netns;  /* inode number of its network namespace */
 	event_u32 tx_pos; /* position of the next byte to send */
 	event_u32 rx_pos; /* position of the next byte to receive */
-	event_u32 reserved;
-	event_u64 cause_sock; /* connecting: the socket that this thread received from last; 0: none */
+	event_u32 woken_pos;
+	event_u64 woken_sock; /* connecting: as in struct event_data ... */
+	event_u64 cause_sock; /* ... and the socket that this thread received from last; 0: none */
 	event_u64 id;         /* identifies this end of a unix connection ... */
 	event_u64 peer_id;    /* ... and its other end; 0: none */
 	event_u8 local_ip[16];

@@ -76,7 +76,10 @@ struct cause {
 	__u64 item;       /* the socket's entry in its epoll instance; 0: none */
 	__u64 socket_ops; /* the operations of its file, which all files of sockets share */
 	__u64 switches;   /* voluntary context switches of the thread by then */
-	bool over;        /* it has asked its event loop for more since (turns.bpf.c) */
+	__u64 woken_sock; /* what the thread that woke it last had received, 0: nothing ... */
+	__u32 woken_pos;
+	__u64 woken_switches; /* ... while its own switches are so many (sched.bpf.c) */
+	bool over;            /* it has asked its event loop for more since (turns.bpf.c) */
 };
 
 struct {

@@ -177,6 +177,8 @@ static __always_inline void announce(struct sock *sk, struct sock_state *s, stru
 	e->h.flags |= waiting_flags(sk);
 	cause_get(sk, s->id, &cause, &e->h.flags);
 	e->cause_sock = cause.sock;
+	e->woken_sock = cause.woken_sock;
+	e->woken_pos = cause.woken_pos;
 	if (e->family == AF_UNIX) {
 		struct sock *peer = BPF_CORE_READ((struct unix_sock *)sk, peer);
 
@@ -313,6 +315,9 @@ static __always_inline void transfer(struct sock *sk, __u32 slot, __u32 len, __u
 	cause_get(sk, s->id, &cause, &scratch->e.h.flags);
 	scratch->e.cause_sock = cause.sock;
 	scratch->e.cause_pos = cause.pos;
+	scratch->e.woken_sock = cause.woken_sock;
+	scratch->e.woken_pos = cause.woken_pos;
+	scratch->e.reserved = 0;
 	scratch->e.h.flags |= waiting_flags(sk);
 	if (!dir && len)
 		cause_set(sk, s->id, rx_pos + len);

@@ -55,6 +55,16 @@ static __always_inline enum file_kind file_kind(struct file *file)
 	return __builtin_memcmp(kind, "[eventfd", sizeof(kind)) == 0 ? FILE_EVENT : FILE_OTHER;
 }
 
+static __always_inline enum file_kind fd_kind(struct task_struct *task, __u32 fd)
+{
+	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
+	struct file **files = BPF_CORE_READ(table, fd), *file;
+
+	if (fd >= BPF_CORE_READ(table, max_fds) || bpf_probe_read_kernel(&file, sizeof(file), &files[fd]) < 0)
+		return FILE_OTHER;
+	return file_kind(file);
+}
+
 /*
  * Can the thread be doing what it does because of this file, without having received anything? Not of a
  * socket, and not of a timer that it has not read yet. An event that it has read may have come again since.

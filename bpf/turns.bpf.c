@@ -13,16 +13,6 @@
 #include "compat.bpf.h"
 #include "turn.bpf.h"
 
-static __always_inline bool takes_event(struct task_struct *task, __u32 fd)
-{
-	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
-	struct file **files = BPF_CORE_READ(table, fd), *file;
-
-	if (fd >= BPF_CORE_READ(table, max_fds) || bpf_probe_read_kernel(&file, sizeof(file), &files[fd]) < 0)
-		return false;
-	return file_kind(file) != FILE_OTHER;
-}
-
 SEC("?tp_btf/sys_enter")
 int BPF_PROG(turns__enter, struct pt_regs *regs, long number)
 {
@@ -47,7 +37,7 @@ int BPF_PROG(turns__enter, struct pt_regs *regs, long number)
 		c->over = true;
 		break;
 	case CALL_READ:
-		c->over |= takes_event(task, CALL_ARG1(regs));
+		c->over |= fd_kind(task, CALL_ARG1(regs)) != FILE_OTHER;
 		break;
 	}
 	return 0;

@@ -112,6 +112,25 @@ static void set_current(struct thread *t, struct work *request)
 	}
 }
 
+static void set_received_for(struct conn *c, struct work *request)
+{
+	if (c->received_for == request)
+		return;
+	if (c->received_for) {
+		*c->received_at = c->received_next;
+		if (c->received_next)
+			c->received_next->received_at = c->received_at;
+	}
+	c->received_for = request;
+	if (request) {
+		c->received_next = request->received;
+		if (c->received_next)
+			c->received_next->received_at = &c->received_next;
+		c->received_at = &request->received;
+		request->received = c;
+	}
+}
+
 void cause_receiving(void)
 {
 	turn++;
@@ -139,6 +158,7 @@ void cause_received(struct conn *c, struct work *request, struct work *supposed,
 {
 	struct thread *t = thread_get(c->tid, c->last_ns);
 
+	set_received_for(c, request && !request->finished ? request : NULL);
 	if (!t)
 		return;
 	set_supposed(t, supposed);
@@ -181,8 +201,10 @@ void cause_opened(struct work *r)
 	struct thread *t = thread_get(r->span.tid, r->span.start_ns);
 
 	r->opened = true;
-	if (process_of(r))
+	if (process_of(r)) {
 		process_of(r)->open++;
+		process_of(r)->untaken++;
+	}
 	if (t)
 		t->open++;
 	update_quiet(r);
@@ -194,11 +216,16 @@ void cause_closed(struct work *r)
 
 	while (r->turns)
 		set_current(r->turns, NULL);
+	while (r->received)
+		set_received_for(r->received, NULL);
 	if (!r->opened)
 		return;
 	r->opened = false;
-	if (process_of(r))
+	if (process_of(r)) {
 		process_of(r)->open--;
+		process_of(r)->taken -= !r->taken && process_of(r)->taken;
+		process_of(r)->untaken -= !r->taken;
+	}
 	t = table_get(&threads_by_id, r->span.tid);
 	if (t && t->open)
 		t->open--;
@@ -210,6 +237,9 @@ void cause_closed(struct work *r)
 void cause_call_begun(struct work *r)
 {
 	r->calls++;
+	if (!r->taken && r->opened && process_of(r))
+		process_of(r)->untaken--;
+	r->taken = true;
 	update_quiet(r);
 }
 
@@ -277,6 +307,7 @@ void cause_conn_idle(struct conn *c)
 
 void cause_conn_gone(struct conn *c)
 {
+	set_received_for(c, NULL);
 	if (c->connect_for) {
 		cause_call_ended(c->connect_for);
 		work_unref(c->connect_for);
@@ -349,8 +380,7 @@ static enum undecided doubt_in_loop(const struct thread *t, const struct work *r
 	/* The connection that this answer freed may carry what somebody else's request had to queue for. */
 	if (t->answering && p->open > 1 && may_queue(m->dest, t))
 		return UNDECIDED_queue;
-	if (!proven &&
-	    ((t->batch > 1 && p->open > 1) || (!m->turn_on && p->quiet > (uint32_t)(r && r->quiet))))
+	if (!proven && ((t->batch > 1 && p->open > 1) || p->quiet > (uint32_t)(r && r->quiet)))
 		return UNDECIDED_order;
 	return UNDECIDED_REASONS;
 }
@@ -385,6 +415,51 @@ static struct verdict in_loop(struct thread *t, struct work *r, const struct mom
 	return v;
 }
 
+/* How many requests but r may be waiting for a thread of the process? */
+static uint32_t waiting(const struct process *p, const struct work *r)
+{
+	uint32_t known = p->taken + (r && r->opened && !r->taken);
+
+	return p->untaken > known ? p->untaken - known : 0;
+}
+
+/* The thread has slept and was woken by one that had received something, maybe to work for that. */
+static void by_wakeup(struct thread *t, const struct conn *c, struct verdict *v)
+{
+	struct process *p = c->process;
+	struct work *r = conn_received_for(c->woken_sock, c->woken_pos);
+	/*
+	 * In an event loop it may have been woken for anything, which then is not in anybody's turn. Another
+	 * thread may have taken the request, and this one whatever else waited.
+	 */
+	bool alone = r && (t->loops ? c->turn_over && !c->turn_on && p->quiet == (uint32_t)r->quiet &&
+					      (!t->current || t->current == r)
+				    : p->untaken == 1 && r->opened && !r->taken);
+
+	v->evidence = EVIDENCE_WAKEUP;
+	if (r && r->span.pid == c->pid && alone) {
+		v->request = r;
+		return;
+	}
+	if (t->loops)
+		return;
+	v->reason = UNDECIDED_waiting;
+	/* Whichever it works for waits no more. */
+	p->taken += (t->woken_sock != c->woken_sock || t->woken_pos != c->woken_pos) && waiting(p, NULL);
+	t->woken_sock = c->woken_sock;
+	t->woken_pos = c->woken_pos;
+}
+
+/* The thread does one thing after the other. */
+static void in_thread(const struct thread *t, struct work *r, const struct conn *c, struct verdict *v)
+{
+	/* Who was handed a request may have handed it on and taken the next. */
+	if (r->span.tid != t->tid && (c->slept || waiting(c->process, r)))
+		v->reason = UNDECIDED_waiting;
+	else
+		v->request = r;
+}
+
 struct verdict cause_of(const struct conn *c)
 {
 	struct thread *t = table_get(&threads_by_id, c->tid);
@@ -396,15 +471,16 @@ struct verdict cause_of(const struct conn *c)
 		r = t->supposed;
 	v.reason = doubt(t, r, &m);
 	if (v.reason == UNDECIDED_no_request && t && t->loops && t->group && c->cause_sock == t->current_sock)
-		return in_loop(t, NULL, &m);
-	if (v.reason != UNDECIDED_REASONS)
-		return v;
+		v = in_loop(t, NULL, &m);
 	/* Who waits for a call where it was made does one thing after the other, whatever woke it. */
-	if (r == t->current && !(r->polled && c->nonblock && !c->read_unpolled) && t->open <= 1) {
-		v.request = r;
-		return v;
-	}
-	return in_loop(t, r, &m);
+	else if (v.reason == UNDECIDED_REASONS && r == t->current &&
+		 !(r->polled && c->nonblock && !c->read_unpolled) && t->open <= 1)
+		in_thread(t, r, c, &v);
+	else if (v.reason == UNDECIDED_REASONS)
+		v = in_loop(t, r, &m);
+	if (!v.request && !v.maybe && !v.group && t && c->woken_sock)
+		by_wakeup(t, c, &v);
+	return v;
 }
 
 struct work *cause_of_thread(uint32_t pid, uint32_t tid, uint64_t sock, unsigned flags,

@@ -50,10 +50,12 @@ struct thread {
 	uint32_t batch;        /* requests that it received something for since it asked its loop for more */
 	uint32_t in_order; /* weight of the answers that it sent at once, having received for others too */
 	enum order order;
-	struct group *group;      /* calls for the request whose turn it is, which is not known; referenced */
-	bool in_turn;             /* it was seen to send before it was back in its loop */
-	bool answers;             /* it has answered requests that other threads received */
-	uint64_t answered_ns;     /* when it began to send an answer last */
+	struct group *group;  /* calls for the request whose turn it is, which is not known; referenced */
+	bool in_turn;         /* it was seen to send before it was back in its loop */
+	bool answers;         /* it has answered requests that other threads received */
+	uint64_t answered_ns; /* when it began to send an answer last */
+	uint64_t woken_sock;  /* what it was counted for last as woken for a request that is not known ... */
+	uint32_t woken_pos;
 	struct held unclaimed;    /* calls without a parent since then (hold.c) */
 	struct held unordered;    /* calls that have one if it puts nothing off */
 	struct call_stack *calls; /* its open function calls; NULL: none (function.c) */

@@ -109,6 +109,13 @@ static int is_same_end(const void *value, const void *arg)
 	return a->local.family == AF_UNIX && a->id == b->id && a->peer_id == b->peer_id;
 }
 
+struct work *conn_received_for(uint64_t sock, uint32_t pos)
+{
+	const struct conn *c = table_get(&by_sock, sock);
+
+	return c && c->streams[RX].next_pos == pos ? c->received_for : NULL;
+}
+
 static void index_end(struct conn *c)
 {
 	struct conn *old;
@@ -202,8 +209,11 @@ static void set_owner(struct conn *c, const struct event *h, struct process *p)
 	c->process = p;
 }
 
-static void set_cause(struct conn *c, const struct event *h, uint64_t cause_sock)
+static void set_cause(struct conn *c, const struct event *h, uint64_t cause_sock, uint64_t woken_sock,
+		      uint32_t woken_pos)
 {
+	c->woken_sock = woken_sock;
+	c->woken_pos = woken_pos;
 	c->cause_sock = cause_sock;
 	c->slept = h->flags & EVENT_SLEPT;
 	c->turn_on = h->flags & EVENT_TURN_ON;
@@ -257,7 +267,7 @@ void conn_announced(const struct event_conn *e)
 	c->accepted = e->h.flags & EVENT_ACCEPTED;
 	if (c->client && !e->local_port) {
 		c->connect_ns = e->h.time_ns;
-		set_cause(c, &e->h, e->cause_sock);
+		set_cause(c, &e->h, e->cause_sock, e->woken_sock, e->woken_pos);
 		c->nonblock = e->h.flags & EVENT_NONBLOCK;
 		link_connect(c);
 		return;
@@ -440,7 +450,7 @@ void conn_data(const struct event_data *e)
 		return;
 	c->last_ns = e->h.time_ns;
 	set_owner(c, &e->h, p);
-	set_cause(c, &e->h, e->cause_sock);
+	set_cause(c, &e->h, e->cause_sock, e->woken_sock, e->woken_pos);
 	c->polled = e->h.flags & EVENT_POLLED;
 	c->nonblock = e->h.flags & EVENT_NONBLOCK;
 	if (e->len == 0) {

@@ -45,10 +45,15 @@ struct conn {
 	struct dest *dest;     /* of a client: where it connects to, with all connections there */
 	struct work *supposed; /* ... the request in whose turn it was opened, proven or not; referenced */
 	struct work
-		*connect_for;   /* ... the request that it was opened for, until its first call; referenced */
-	bool connect_proven;    /* ... if it is proven, not only supposed */
+		*connect_for; /* ... the request that it was opened for, until its first call; referenced */
+	uint8_t connect_evidence; /* ... enum evidence; EVIDENCE_UNKNOWN: it is only supposed */
 	struct work *asked_for; /* the request for which something that cannot be read was sent; referenced */
-	uint64_t cause_sock;    /* of the last event: what its thread had received from before */
+	struct work
+		*received_for; /* the request that what came last was for, not finished; NULL: not known */
+	struct conn *received_next, **received_at; /* in its list */
+	uint64_t woken_sock; /* of the last event: what the thread that woke its thread had received */
+	uint32_t woken_pos;
+	uint64_t cause_sock;     /* of the last event: what its thread had received from before */
 	bool turn_on, turn_over; /* ... EVENT_TURN_ON, EVENT_TURN_OVER */
 	bool slept;              /* ... the thread had waited since */
 	bool polled;             /* ... an epoll instance watches the socket */
@@ -116,6 +121,12 @@ void conns_take_whole(void (*take)(uint64_t sock));
 
 /* Ends every request in flight, as incomplete: nothing more will be seen. */
 void conns_end(uint64_t now_ns);
+
+/*
+ * The open request that what came on this socket was for, if nothing came after that position; NULL: not
+ * known. Hot path.
+ */
+struct work *conn_received_for(uint64_t sock, uint32_t pos);
 
 /* The other end of a connection when it is on this host and known, or NULL. Hot path. */
 struct conn *conn_peer(const struct conn *c);

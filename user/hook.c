@@ -259,6 +259,8 @@ int hook_start(void)
 	while (passes--)
 		if ((err = run_iterator(skel->links.socket__existing)))
 			return err;
+	if (skel->links.sched__existing && (err = run_iterator(skel->links.sched__existing)))
+		return err;
 	while (bpf_map__get_next_key(skel->maps.targets, previous, &pid, sizeof(pid)) == 0) {
 		set_target(pid, 0, BPF_EXIST); /* it may have ended meanwhile */
 		previous = &pid;

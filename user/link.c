@@ -136,7 +136,7 @@ static struct work *take_connect_for(struct conn *c)
 static struct verdict find_parent(struct work *w)
 {
 	struct conn *c = w->conn;
-	bool proven = c->connect_proven;
+	enum evidence opened_by = c->connect_evidence;
 	struct work *opened_for = take_connect_for(c), *named;
 	struct verdict v = cause_of(c);
 	uint64_t key = request_id_key(w);
@@ -145,12 +145,15 @@ static struct verdict find_parent(struct work *w)
 	if (named) {
 		stat_add(STAT_link_contradictions, v.request && v.request != named);
 		v = (struct verdict){ .request = named, .evidence = EVIDENCE_REQUEST_ID };
-	} else if (c->client && !c->called && v.evidence != EVIDENCE_THREAD) {
+	} else if (c->client && !c->called &&
+		   (v.evidence == EVIDENCE_TURN || (v.evidence == EVIDENCE_WAKEUP && c->turn_over) ||
+		    (!v.request && opened_for))) {
 		/* The turn in which a connection is ready is not that of the request that it was opened for.
 		 */
-		v = (struct verdict){ .evidence = EVIDENCE_TURN, .reason = UNDECIDED_opening };
+		v = (struct verdict){ .evidence = opened_by ? opened_by : EVIDENCE_TURN,
+				      .reason = UNDECIDED_opening };
 		if (opened_for && !opened_for->finished)
-			*(proven ? &v.request : &v.maybe) = opened_for;
+			*(opened_by ? &v.request : &v.maybe) = opened_for;
 		if (v.maybe)
 			v.reason = UNDECIDED_order;
 	}
@@ -294,7 +297,7 @@ void link_connect(struct conn *c)
 		return;
 	work_ref(r);
 	c->connect_for = r;
-	c->connect_proven = v.request;
+	c->connect_evidence = v.request ? v.evidence : EVIDENCE_UNKNOWN;
 	cause_call_begun(r);
 }
 

@@ -21,7 +21,7 @@ const char *span_kind_name(enum span_kind kind)
 const char *evidence_name(enum evidence evidence)
 {
 	static const char *const names[EVIDENCES] = { "unknown", "traceparent", "socket", "request-id",
-						      "thread",  "turn",        "answer" };
+						      "thread",  "turn",        "wakeup", "answer" };
 
 	return names[evidence];
 }

@@ -12,8 +12,10 @@
 struct process {
 	uint32_t pid;
 	uint32_t refs;
-	uint32_t open;  /* unanswered requests */
-	uint32_t quiet; /* open requests that wait for something that cannot be seen (cause.c) */
+	uint32_t open;    /* unanswered requests */
+	uint32_t untaken; /* ... for which no call is known yet: they may wait for a thread */
+	uint32_t taken;   /* threads that were woken for one of those, not known which */
+	uint32_t quiet;   /* open requests that wait for something that cannot be seen (cause.c) */
 	bool exited;
 	bool undecided;             /* executed while --exe is watched: whether it matches is not known yet */
 	bool ignored;               /* ... and it does not */

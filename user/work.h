@@ -38,6 +38,8 @@ struct work {
 	struct thread *turns;        /* of a server: list of the threads that are in its turn now */
 	uint32_t calls;              /* ... calls made for it that are not over */
 	bool opened;                 /* ... it counts among its thread's open requests */
+	bool taken;                  /* ... a call was made for it */
+	struct conn *received;       /* ... list of the connections on which something for it came last */
 	bool quiet;                  /* ... and among its process's quiet ones (cause.c) */
 	bool polled;                 /* ... an epoll instance watches its connection */
 	struct work *call_of;        /* ... among whose calls it counts; referenced */
