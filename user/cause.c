@@ -462,7 +462,7 @@ static void in_thread(const struct thread *t, struct work *r, const struct conn 
 
 struct verdict cause_of(const struct conn *c)
 {
-	struct thread *t = table_get(&threads_by_id, c->tid);
+	struct thread *t = c->woken_sock ? thread_get(c->tid, c->last_ns) : table_get(&threads_by_id, c->tid);
 	struct work *r = t ? t->current : NULL;
 	struct verdict v = { .evidence = EVIDENCE_THREAD };
 	struct moment m = moment_of(c);

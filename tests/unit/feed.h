@@ -41,6 +41,7 @@ struct end {
 	uint64_t id, peer_id;
 	const char *path;
 	size_t path_len;
+	const struct end *woken_by; /* whose thread woke the one that acts here, NULL: nobody's */
 };
 
 /* What a thread has received last; the kernel's side keeps it for each one. */
@@ -235,7 +236,9 @@ static inline void feed_data(struct end *e, unsigned dir, const char *bytes, uin
 				  .head_len = (uint16_t)head_len,
 				  .tail_len = (uint16_t)tail_len,
 				  .cause_pos = cause->pos,
-				  .cause_sock = cause->sock };
+				  .cause_sock = cause->sock,
+				  .woken_sock = e->woken_by ? e->woken_by->sock : 0,
+				  .woken_pos = e->woken_by ? e->woken_by->rx_pos : 0 };
 	if (head_len)
 		memcpy(r->data, bytes, head_len);
 	if (tail_len)
