@@ -13,7 +13,7 @@ static _Atomic uint64_t skips[RULES_MAX][SKIPPED_LEN];
 static struct reading {
 	uint64_t span; /* number of the span that it was read of */
 	enum skipped skipped;
-	struct value value;
+	struct field_value value;
 } readings[RULE_FIELDS_MAX];
 static uint64_t span_number;
 
@@ -82,7 +82,7 @@ static bool matches(const struct rule_match *m, const struct span *span)
 	       glob_matches(m->collection, span_text(span, TEXT_COLLECTION));
 }
 
-static enum skipped read_once(unsigned field, const struct work *w, const struct value **ret_value)
+static enum skipped read_once(unsigned field, const struct work *w, const struct field_value **ret_value)
 {
 	struct reading *r = &readings[field];
 
@@ -94,7 +94,8 @@ static enum skipped read_once(unsigned field, const struct work *w, const struct
 	return r->skipped;
 }
 
-static enum skipped choose(const struct rule_label *l, const struct value *value, struct slice *ret_text)
+static enum skipped choose(const struct rule_label *l, const struct field_value *value,
+			   struct slice *ret_text)
 {
 	uint32_t remainder;
 	fixed number;
@@ -116,7 +117,7 @@ static enum skipped choose(const struct rule_label *l, const struct value *value
 static enum skipped label_text(const struct rule_label *l, const struct work *w, struct slice *ret_text,
 			       char buf[FIXED_TEXT_MAX])
 {
-	const struct value *value;
+	const struct field_value *value;
 	enum skipped skipped;
 
 	*ret_text = slice_of(l->constant);
@@ -139,7 +140,7 @@ static void skip(size_t rule, enum skipped reason)
 
 static enum skipped measure(const struct rule *r, const struct work *w, int64_t *ret_units)
 {
-	const struct value *value;
+	const struct field_value *value;
 	enum skipped skipped = read_once(r->value, w, &value);
 	fixed number;
 

@@ -22,7 +22,7 @@
 		}                                                                                            \
 	} while (0)
 
-static void check_value(const struct value *value)
+static void check_value(const struct field_value *value)
 {
 	const fixed limit = (fixed)1 << 63;
 	char buf[FIXED_TEXT_MAX];
@@ -41,7 +41,7 @@ static void read_body(const struct field *field, struct slice bytes)
 {
 	struct work *w = calloc(1, sizeof(*w));
 	struct body *body = calloc(1, sizeof(*body) + bytes.len);
-	struct value value;
+	struct field_value value;
 	struct json_value unused;
 	struct json_path whole = { .len = 0 };
 	bool taken;

@@ -34,7 +34,7 @@ static const struct option_row rows[] = {
 
 static void check_rule(const struct rules *rules, const struct rule *r, const struct work *nothing)
 {
-	struct value value;
+	struct field_value value;
 
 	HOLD(r->own.metric.name && r->own.metric.help && r->family.labels_len <= LABELS_MAX);
 	HOLD((r->own.metric.type == HISTOGRAM) == (r->value < rules->fields_len));

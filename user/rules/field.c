@@ -14,14 +14,14 @@
 #define RESPONSE_PREFIX  "response.body"
 #define LENGTH_PREFIX    "length("
 
-static enum skipped give_number(fixed number, struct value *ret_value)
+static enum skipped give_number(fixed number, struct field_value *ret_value)
 {
 	ret_value->type = VALUE_NUMBER;
 	ret_value->number = number;
 	return SKIPPED_not;
 }
 
-static enum skipped give_text(struct slice text, struct value *ret_value)
+static enum skipped give_text(struct slice text, struct field_value *ret_value)
 {
 	if (!text.len)
 		return SKIPPED_missing;
@@ -31,64 +31,64 @@ static enum skipped give_text(struct slice text, struct value *ret_value)
 	return SKIPPED_not;
 }
 
-static enum skipped give_truth(bool truth, struct value *ret_value)
+static enum skipped give_truth(bool truth, struct field_value *ret_value)
 {
 	give_text(truth ? SLICE("true") : SLICE("false"), ret_value);
 	ret_value->is_truth = true;
 	return SKIPPED_not;
 }
 
-static enum skipped status(const struct work *w, struct value *ret_value)
+static enum skipped status(const struct work *w, struct field_value *ret_value)
 {
 	return give_number(w->span.status * FIXED_ONE, ret_value);
 }
 
-static enum skipped duration(const struct work *w, struct value *ret_value)
+static enum skipped duration(const struct work *w, struct field_value *ret_value)
 {
 	return give_number((fixed)(w->span.end_ns - w->span.start_ns), ret_value);
 }
 
-static enum skipped duration_ms(const struct work *w, struct value *ret_value)
+static enum skipped duration_ms(const struct work *w, struct field_value *ret_value)
 {
 	return give_number((fixed)(w->span.end_ns - w->span.start_ns) * 1000, ret_value);
 }
 
-static enum skipped request_size(const struct work *w, struct value *ret_value)
+static enum skipped request_size(const struct work *w, struct field_value *ret_value)
 {
 	return give_number(w->span.request_len * FIXED_ONE, ret_value);
 }
 
-static enum skipped response_size(const struct work *w, struct value *ret_value)
+static enum skipped response_size(const struct work *w, struct field_value *ret_value)
 {
 	return give_number(w->span.response_len * FIXED_ONE, ret_value);
 }
 
-static enum skipped rows(const struct work *w, struct value *ret_value)
+static enum skipped rows(const struct work *w, struct field_value *ret_value)
 {
 	return w->span.has_rows ? give_number(w->span.rows * FIXED_ONE, ret_value) : SKIPPED_missing;
 }
 
-static enum skipped failed(const struct work *w, struct value *ret_value)
+static enum skipped failed(const struct work *w, struct field_value *ret_value)
 {
 	return give_truth(span_failed(&w->span), ret_value);
 }
 
-static enum skipped service(const struct work *w, struct value *ret_value)
+static enum skipped service(const struct work *w, struct field_value *ret_value)
 {
 	return give_text(slice_of(w->span.process ? w->span.process->service : "unknown"), ret_value);
 }
 
-static enum skipped error_type(const struct work *w, struct value *ret_value)
+static enum skipped error_type(const struct work *w, struct field_value *ret_value)
 {
 	return give_text(span_error(&w->span), ret_value);
 }
 
-static enum skipped function(const struct work *w, struct value *ret_value)
+static enum skipped function(const struct work *w, struct field_value *ret_value)
 {
 	return give_text(slice_of(w->span.function), ret_value);
 }
 
-static enum skipped target(const struct work *w, struct value *ret_value)
+static enum skipped target(const struct work *w, struct field_value *ret_value)
 {
 	char address[SPAN_ADDRESS_MAX];
 	struct slice name = span_target(&w->span, address);
@@ -225,7 +225,8 @@ const char *field_facts(char *buf, size_t size)
 	return buf;
 }
 
-static enum skipped read_attribute(const struct field *field, const struct work *w, struct value *ret_value)
+static enum skipped read_attribute(const struct field *field, const struct work *w,
+				   struct field_value *ret_value)
 {
 	const struct span *span = &w->span;
 	const struct attribute *a = span->attributes, *end = a + span->attributes_len;
@@ -250,7 +251,7 @@ static enum skipped read_attribute(const struct field *field, const struct work 
 	return give_text(span_attribute_text(span, a), ret_value);
 }
 
-static enum skipped give_json(const struct json_value *json, struct value *ret_value)
+static enum skipped give_json(const struct json_value *json, struct field_value *ret_value)
 {
 	size_t len;
 	fixed number;
@@ -298,7 +299,7 @@ static enum skipped body_of(const struct field *field, const struct work *w, str
 	return SKIPPED_not;
 }
 
-static enum skipped read_body(const struct field *field, const struct work *w, struct value *ret_value)
+static enum skipped read_body(const struct field *field, const struct work *w, struct field_value *ret_value)
 {
 	struct json_value json;
 	struct slice text;
@@ -325,7 +326,7 @@ static enum skipped read_body(const struct field *field, const struct work *w, s
 	return json.type == JSON_NULL ? SKIPPED_missing : SKIPPED_wrong_type;
 }
 
-enum skipped field_read(const struct field *field, const struct work *w, struct value *ret_value)
+enum skipped field_read(const struct field *field, const struct work *w, struct field_value *ret_value)
 {
 	switch (field->source) {
 	case FIELD_FACT:
@@ -340,7 +341,7 @@ enum skipped field_read(const struct field *field, const struct work *w, struct 
 	return read_body(field, w, ret_value);
 }
 
-enum skipped value_number(const struct value *value, fixed *ret_number)
+enum skipped value_number(const struct field_value *value, fixed *ret_number)
 {
 	if (value->type != VALUE_NUMBER)
 		return SKIPPED_not_a_number;
@@ -348,7 +349,7 @@ enum skipped value_number(const struct value *value, fixed *ret_number)
 	return SKIPPED_not;
 }
 
-struct slice value_text(const struct value *value, char buf[FIXED_TEXT_MAX])
+struct slice value_text(const struct field_value *value, char buf[FIXED_TEXT_MAX])
 {
 	if (value->type == VALUE_TEXT)
 		return value->text;

@@ -17,15 +17,15 @@ enum skipped {
 	SKIPPED_LEN,
 };
 
-enum value_type {
+enum field_type {
 	VALUE_NUMBER,
 	VALUE_TEXT,
 };
 
 #define VALUE_TEXT_MAX 128 /* as much as a label shows */
 
-struct value {
-	enum value_type type;
+struct field_value {
+	enum field_type type;
 	fixed number;
 	bool is_truth;     /* of a text: a truth value */
 	struct slice text; /* in the span, the body or buf; or static */
@@ -35,7 +35,7 @@ struct value {
 struct field;
 
 /* Reads a span's fact. */
-typedef enum skipped (*field_fact_fn)(const struct work *w, struct value *ret_value);
+typedef enum skipped (*field_fact_fn)(const struct work *w, struct field_value *ret_value);
 
 enum field_source {
 	FIELD_FACT,
@@ -67,10 +67,10 @@ int field_parse(struct arena *arena, const char *name, struct field *ret_field);
 const char *field_facts(char *buf, size_t size);
 
 /* Reads a field. Sets *ret_value only with SKIPPED_not; its text lives as long as w and *ret_value. */
-enum skipped field_read(const struct field *field, const struct work *w, struct value *ret_value);
+enum skipped field_read(const struct field *field, const struct work *w, struct field_value *ret_value);
 
 /* A value's number, or why it has none. */
-enum skipped value_number(const struct value *value, fixed *ret_number);
+enum skipped value_number(const struct field_value *value, fixed *ret_number);
 
 /* A value as text; in the value, or what it points to, or in buf. */
-struct slice value_text(const struct value *value, char buf[FIXED_TEXT_MAX]);
+struct slice value_text(const struct field_value *value, char buf[FIXED_TEXT_MAX]);
