@@ -99,7 +99,7 @@ static enum skipped choose(const struct rule_label *l, const struct field_value 
 {
 	uint32_t remainder;
 	fixed number;
-	enum skipped skipped = value_number(value, &number);
+	enum skipped skipped = field_number(value, &number);
 
 	if (skipped)
 		return skipped;
@@ -127,7 +127,7 @@ static enum skipped label_text(const struct rule_label *l, const struct work *w,
 	if (!skipped && l->choices_len)
 		skipped = choose(l, value, ret_text);
 	else if (!skipped)
-		*ret_text = value_text(value, buf);
+		*ret_text = field_text(value, buf);
 	if (skipped)
 		*ret_text = slice_of(l->missing);
 	return skipped;
@@ -144,7 +144,7 @@ static enum skipped measure(const struct rule *r, const struct work *w, int64_t 
 	enum skipped skipped = read_once(r->value, w, &value);
 	fixed number;
 
-	if (skipped || (skipped = value_number(value, &number)))
+	if (skipped || (skipped = field_number(value, &number)))
 		return skipped;
 	return fixed_round(number, r->own.scale.decimals, ret_units) ? SKIPPED_out_of_range : SKIPPED_not;
 }

@@ -258,3 +258,46 @@ def test_file_that_is_not_there(folder):
 def test_example_is_right():
     run = subprocess.run([BINARY, "check", "--config", EXAMPLE], capture_output=True, text=True, timeout=60)
     assert run.returncode == 0 and "rules: 3" in run.stderr
+
+
+FUNCTIONS = """
+function:
+  - "create_order(user.id=order->user_id, order.total_amount=order->total_amount at return) error if return < 0"
+rules:
+  - name: function_orders_total
+    type: counter
+    spans: { kind: internal, function: create_order }
+    labels:
+      result: failed
+      user_segment: { field: attribute.user.id, modulo: 10, below: { 2: premium, 6: standard }, else: basic }
+  - name: function_amount
+    type: histogram
+    unit: USD
+    spans: { kind: internal, function: create_*, failed: false }
+    value: attribute.order.total_amount
+    buckets: [50, 100]
+"""
+
+
+def test_orders_by_functions(order_service, backend, agent, folder):
+    """The same truth from a function's arguments, integers and doubles."""
+    path = write(f"{folder}/stock.json", json.dumps({"stock": [{"product_id": i, "quantity": 99999} for i in range(1, 10)]}))
+    service = order_service(inventory=backend("inventory", "--data", path).url)
+    rules = write(f"{folder}/functions.yaml", FUNCTIONS)
+    tracer = agent("-p", service.pid, "--config", rules)
+    rng, truth = random.Random(7), collections.Counter()
+    with socket.create_connection(("127.0.0.1", service.port), PATIENCE) as sock:
+        for _ in range(80):
+            user, reason, body = order_of(rng)
+            if not reason:
+                failed = "false" if send_order(sock, rng, body) == 201 else "true"
+                truth[f'{{result="{failed}",user_segment="{segment(user)}"}}'] += 1
+    tracer.wait_metric(sum(truth.values()), "function_orders_total")
+    text = urllib.request.urlopen(tracer.url + "/metrics", timeout=PATIENCE).read().decode()
+    assert exact(text, "function_orders_total") == truth
+    with sqlite3.connect(f"{folder}/orders.db") as database:
+        totals = [decimal.Decimal(str(t)) for (t,) in database.execute("SELECT total_amount FROM orders")]
+    database.close()
+    assert len(totals) == sum(n for labels, n in truth.items() if '"false"' in labels) > 20
+    assert exact(text, "function_amount_sum") == {"{}": sum(totals)}
+    assert exact(text, "function_amount_bucket")['{le="100"}'] == sum(t <= 100 for t in totals)

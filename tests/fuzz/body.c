@@ -26,11 +26,11 @@ static void check_value(const struct field_value *value)
 {
 	const fixed limit = (fixed)1 << 63;
 	char buf[FIXED_TEXT_MAX];
-	struct slice text = value_text(value, buf);
+	struct slice text = field_text(value, buf);
 	fixed number, again;
 
-	HOLD(text.len <= VALUE_TEXT_MAX);
-	if (value_number(value, &number) != SKIPPED_not)
+	HOLD(text.len <= FIELD_TEXT_MAX);
+	if (field_number(value, &number) != SKIPPED_not)
 		return;
 	HOLD(number < limit * FIXED_ONE && number > -limit * FIXED_ONE);
 	HOLD(text.len <= FIXED_TEXT_MAX && fixed_parse(text, &again) == 0 && again == number);

@@ -16,7 +16,7 @@
 
 static enum skipped give_number(fixed number, struct field_value *ret_value)
 {
-	ret_value->type = VALUE_NUMBER;
+	ret_value->type = FIELD_NUMBER;
 	ret_value->number = number;
 	return SKIPPED_not;
 }
@@ -25,7 +25,7 @@ static enum skipped give_text(struct slice text, struct field_value *ret_value)
 {
 	if (!text.len)
 		return SKIPPED_missing;
-	ret_value->type = VALUE_TEXT;
+	ret_value->type = FIELD_TEXT;
 	ret_value->is_truth = false;
 	ret_value->text = text;
 	return SKIPPED_not;
@@ -93,7 +93,7 @@ static enum skipped target(const struct work *w, struct field_value *ret_value)
 	char address[SPAN_ADDRESS_MAX];
 	struct slice name = span_target(&w->span, address);
 
-	_Static_assert(SPAN_ADDRESS_MAX <= VALUE_TEXT_MAX, "a value has room for an address");
+	_Static_assert(SPAN_ADDRESS_MAX <= FIELD_TEXT_MAX, "a value has room for an address");
 	memcpy(ret_value->buf, name.p, name.len);
 	return give_text((struct slice){ ret_value->buf, name.len }, ret_value);
 }
@@ -272,7 +272,7 @@ static enum skipped give_json(const struct json_value *json, struct field_value 
 		len = json_unescape(json->text, ret_value->buf, sizeof(ret_value->buf));
 		if (len > sizeof(ret_value->buf))
 			len = sizeof(ret_value->buf);
-		ret_value->type = VALUE_TEXT;
+		ret_value->type = FIELD_TEXT;
 		ret_value->is_truth = false;
 		ret_value->text = (struct slice){ ret_value->buf, len };
 		return SKIPPED_not;
@@ -341,17 +341,17 @@ enum skipped field_read(const struct field *field, const struct work *w, struct 
 	return read_body(field, w, ret_value);
 }
 
-enum skipped value_number(const struct field_value *value, fixed *ret_number)
+enum skipped field_number(const struct field_value *value, fixed *ret_number)
 {
-	if (value->type != VALUE_NUMBER)
+	if (value->type != FIELD_NUMBER)
 		return SKIPPED_not_a_number;
 	*ret_number = value->number;
 	return SKIPPED_not;
 }
 
-struct slice value_text(const struct field_value *value, char buf[FIXED_TEXT_MAX])
+struct slice field_text(const struct field_value *value, char buf[FIXED_TEXT_MAX])
 {
-	if (value->type == VALUE_TEXT)
+	if (value->type == FIELD_TEXT)
 		return value->text;
 	return (struct slice){ buf, (size_t)(fixed_put(buf, value->number) - buf) };
 }

@@ -18,18 +18,18 @@ enum skipped {
 };
 
 enum field_type {
-	VALUE_NUMBER,
-	VALUE_TEXT,
+	FIELD_NUMBER,
+	FIELD_TEXT,
 };
 
-#define VALUE_TEXT_MAX 128 /* as much as a label shows */
+#define FIELD_TEXT_MAX 128 /* as much as a label shows */
 
 struct field_value {
 	enum field_type type;
 	fixed number;
 	bool is_truth;     /* of a text: a truth value */
 	struct slice text; /* in the span, the body or buf; or static */
-	char buf[VALUE_TEXT_MAX];
+	char buf[FIELD_TEXT_MAX];
 };
 
 struct field;
@@ -70,7 +70,7 @@ const char *field_facts(char *buf, size_t size);
 enum skipped field_read(const struct field *field, const struct work *w, struct field_value *ret_value);
 
 /* A value's number, or why it has none. */
-enum skipped value_number(const struct field_value *value, fixed *ret_number);
+enum skipped field_number(const struct field_value *value, fixed *ret_number);
 
 /* A value as text; in the value, or what it points to, or in buf. */
-struct slice value_text(const struct field_value *value, char buf[FIXED_TEXT_MAX]);
+struct slice field_text(const struct field_value *value, char buf[FIXED_TEXT_MAX]);

@@ -200,7 +200,7 @@ static int label_field(void *ctx, const yaml_node_t *node)
 
 static int label_constant(void *ctx, const yaml_node_t *node)
 {
-	return take_text(ctx, node, "constant", VALUE_TEXT_MAX, &((struct reading *)ctx)->label->constant);
+	return take_text(ctx, node, "constant", FIELD_TEXT_MAX, &((struct reading *)ctx)->label->constant);
 }
 
 static int label_modulo(void *ctx, const yaml_node_t *node)
@@ -232,7 +232,7 @@ static int label_below(void *ctx, const yaml_node_t *node)
 
 		if (!err && i && c->below <= c[-1].below)
 			err = yaml_error(r->file, key, "the bounds of below must ascend");
-		if (err || (err = take_text(r, yaml_at(r->file, node, i), "a value of below", VALUE_TEXT_MAX,
+		if (err || (err = take_text(r, yaml_at(r->file, node, i), "a value of below", FIELD_TEXT_MAX,
 					    &c->value)))
 			return err;
 	}
@@ -242,12 +242,12 @@ static int label_below(void *ctx, const yaml_node_t *node)
 
 static int label_else(void *ctx, const yaml_node_t *node)
 {
-	return take_text(ctx, node, "else", VALUE_TEXT_MAX, &((struct reading *)ctx)->label->otherwise);
+	return take_text(ctx, node, "else", FIELD_TEXT_MAX, &((struct reading *)ctx)->label->otherwise);
 }
 
 static int label_missing(void *ctx, const yaml_node_t *node)
 {
-	return take_text(ctx, node, "missing", VALUE_TEXT_MAX, &((struct reading *)ctx)->label->missing);
+	return take_text(ctx, node, "missing", FIELD_TEXT_MAX, &((struct reading *)ctx)->label->missing);
 }
 
 static const struct mapping_key label_keys[] = {
