@@ -87,7 +87,7 @@ static int scan_string(struct scan *s, struct slice *ret_text)
 		if (c != '\\')
 			continue;
 		c = peek(s);
-		if (c < 0 || !memchr("\"\\/bfnrtu", c, 9))
+		if (c <= 0 || !strchr("\"\\/bfnrtu", c))
 			return -EINVAL;
 		s->at++;
 		if (c == 'u' && read_unit(slice_from(s->text, s->at)) < 0)
@@ -279,7 +279,7 @@ static uint32_t unescape_one(struct slice text, size_t *at)
 {
 	static const char names[] = "bfnrt", values[] = "\b\f\n\r\t";
 	char c = text.p[(*at)++];
-	const char *name = memchr(names, c, 5);
+	const char *name = strchr(names, c);
 	int32_t high, low;
 
 	if (c != 'u')

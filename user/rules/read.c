@@ -33,8 +33,10 @@ static int take_text(struct reading *r, const yaml_node_t *node, const char *wha
 {
 	const char *text = yaml_text(node);
 
-	if (!text || strlen(text) > max)
-		return yaml_error(r->file, node, "%s takes a text of 1 to %zu bytes", what, max);
+	if (!text || strlen(text) > max) {
+		yaml_error(r->file, node, "%s takes a text of 1 to %zu bytes", what, max);
+		return -EINVAL;
+	}
 	*ret_text = arena_copy(r->arena, slice_of(text));
 	return *ret_text ? 0 : no_memory(r);
 }
@@ -42,9 +44,11 @@ static int take_text(struct reading *r, const yaml_node_t *node, const char *wha
 static int take_number(struct reading *r, const yaml_node_t *node, const char *what, fixed *ret_number)
 {
 	const char *text = yaml_text(node);
-	int err = text ? fixed_parse(slice_of(text), ret_number) : -EINVAL;
+	int err = text && fixed_parse(slice_of(text), ret_number) == 0 ? 0 : -EINVAL;
 
-	return err ? yaml_error(r->file, node, "%s takes a number below 2^63, such as 10 or 0.25", what) : 0;
+	if (err)
+		yaml_error(r->file, node, "%s takes a number below 2^63, such as 10 or 0.25", what);
+	return err;
 }
 
 /* Adds the field to those of all rules, if it is not there. Returns its number, or a negative errno. */
