@@ -296,6 +296,10 @@ struct bpf_iter__task_file {
 	};
 };
 
+struct bpf_subprog_info___6_15 {
+	bool might_sleep : 1;
+};
+
 #pragma clang attribute pop
 
 #endif

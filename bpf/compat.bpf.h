@@ -77,15 +77,19 @@ static __always_inline void current_call(struct call *ret_call)
 extern void bpf_preempt_disable(void) __ksym __weak;
 extern void bpf_preempt_enable(void) __ksym __weak;
 
+/* Global functions may be called with preemption disabled: Linux 6.15, not 6.12, which knows which ones
+ * sleep. */
+#define PREEMPTION_CAN_BE_OFF bpf_core_field_exists(struct bpf_subprog_info___6_15, might_sleep)
+
 static __always_inline void preemption_off(void)
 {
-	if (bpf_preempt_disable)
+	if (PREEMPTION_CAN_BE_OFF && bpf_preempt_disable)
 		bpf_preempt_disable();
 }
 
 static __always_inline void preemption_on(void)
 {
-	if (bpf_preempt_enable)
+	if (PREEMPTION_CAN_BE_OFF && bpf_preempt_enable)
 		bpf_preempt_enable();
 }
 
