@@ -226,6 +226,7 @@ struct pt_regs {
 	unsigned long si;
 	unsigned long di;
 	unsigned long orig_ax;
+	unsigned long ip;
 	unsigned long sp;
 };
 #elif defined(__TARGET_ARCH_arm64)
@@ -236,6 +237,7 @@ struct thread_info {
 struct pt_regs {
 	u64 regs[31];
 	u64 sp;
+	u64 pc;
 	s32 syscallno;
 };
 #endif

@@ -59,6 +59,9 @@ static __always_inline void function_args(const struct pt_regs *regs, __u64 args
 
 #define FUNCTION_RESULT(regs) ((regs)->regs[0])
 
+/* Of a function that was just entered. */
+#define FUNCTION_ADDRESS(regs) ((regs)->pc)
+
 /* Where a function that was just entered returns to: the link register. */
 static __always_inline __u64 function_return_address(const struct pt_regs *regs)
 {

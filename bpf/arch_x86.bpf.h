@@ -56,6 +56,9 @@ static __always_inline void function_args(const struct pt_regs *regs, __u64 args
 
 #define FUNCTION_RESULT(regs) ((regs)->ax)
 
+/* Of a function that was just entered. */
+#define FUNCTION_ADDRESS(regs) ((regs)->ip)
+
 /* Where a function that was just entered returns to. */
 static __always_inline __u64 function_return_address(const struct pt_regs *regs)
 {

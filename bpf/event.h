@@ -12,6 +12,7 @@ typedef __u16 event_u16;
 typedef __u32 event_u32;
 typedef __u64 event_u64;
 typedef __s32 event_s32;
+typedef __s64 event_s64;
 #else
 #include <stdint.h>
 typedef uint8_t event_u8;
@@ -19,6 +20,7 @@ typedef uint16_t event_u16;
 typedef uint32_t event_u32;
 typedef uint64_t event_u64;
 typedef int32_t event_s32;
+typedef int64_t event_s64;
 #endif
 
 enum event_type {
@@ -29,6 +31,8 @@ enum event_type {
 	EVENT_CALL,     /* struct event_call: a traced function was entered */
 	EVENT_RETURN,   /* struct event_call: it has returned */
 	EVENT_UNWIND,   /* struct event_call: a thread's open calls will not return: it ended or executed */
+	EVENT_SQL_ROW,  /* struct event_sql: the first row of an execution that goes on */
+	EVENT_SQL_END,  /* struct event_sql: an execution is over */
 };
 
 enum event_flag {
@@ -183,6 +187,28 @@ struct function_reads {
 	event_u32 off; /* its probes are being removed */
 	event_u32 reads_len;
 	struct read reads[READS_MAX];
+};
+
+#define SQL_TEXT_LEN     2048 /* bytes of a statement's text that are read, its NUL included */
+#define SQLITE_FILES_MAX 16   /* with SQLite in them */
+
+/* Value of the map `sqlite_files`, keyed by the file's number. */
+struct sqlite_file {
+	event_u32 text_offset; /* of the pointer to a statement's text, in the statement; 0: not known */
+	event_u32 exec_len;    /* bytes of sqlite3_exec() ... */
+	event_s64 exec_from;   /* ... and where it starts, from sqlite3_step() on */
+};
+
+/* An execution of a statement of SQLite. h.flags are those of its start. */
+struct event_sql {
+	struct event h;
+	event_u64 statement; /* its address in the process */
+	event_u64 start_ns;
+	event_u64 rows;       /* so far */
+	event_u64 cause_sock; /* at its start, as in struct event_data */
+	event_s32 code;       /* what sqlite3_step() returned; 0: its caller ended it */
+	event_u32 text_len;
+	event_u8 text[];
 };
 
 /* Set by the agent before the programs are loaded, read-only from then on. */

@@ -111,6 +111,12 @@ static int set_function_cpu(struct config *c, const char *value)
 	return parse_count(value, 1, 10000, &c->function_cpu);
 }
 
+static int set_sqlite(struct config *c, const char *value)
+{
+	c->sqlite = strcmp(value, "auto") == 0;
+	return strcmp(value, "auto") && strcmp(value, "off") ? -EINVAL : 0;
+}
+
 static int set_output(struct config *c, const char *value)
 {
 	c->output = strcmp(value, "json") == 0 ? OUTPUT_JSON : OUTPUT_TEXT;
@@ -285,6 +291,8 @@ static const struct option_row rows[] = {
 	  "calls a second beyond which a function is no longer traced (default: 5k)" },
 	{ "function-cpu", 0, "PERCENT", COMMAND_ATTACH | COMMAND_AGENT, set_function_cpu,
 	  "of one core that all traced functions may cost (default: 1)" },
+	{ "sqlite", 0, "auto|off", COMMAND_ATTACH | COMMAND_AGENT, set_sqlite,
+	  "trace what SQLite executes in the processes (default: auto)" },
 	{ "output", 0, "text|json", COMMAND_ATTACH | COMMAND_CHECK | COMMAND_COMPARE, set_output,
 	  "what is printed: for people, or one JSON object a line (default: text)" },
 	{ "color", 0, "auto|always|never", COMMAND_ATTACH | COMMAND_CHECK, set_color,
@@ -361,6 +369,7 @@ static const struct config defaults = {
 	.label_sets_max = 2000,
 	.function_rate = 5000,
 	.function_cpu = 1,
+	.sqlite = true,
 	.capture_len = 8192,
 	.ring_len = 4 << 20,
 	.connections_max = 65536,

@@ -33,6 +33,7 @@ struct config {
 	const char *functions_list; /* a glob: print the functions that match, and end; NULL: do not */
 	uint32_t function_rate;     /* calls a second beyond which a function is no longer traced */
 	uint32_t function_cpu;      /* percent of one core that all of them may cost */
+	bool sqlite;                /* statements that SQLite executes are traced */
 	char **command;             /* argv of the program to start; NULL: none */
 
 	enum output output;      /* live output on standard output */

@@ -13,6 +13,7 @@
 
 #include "../bpf/event.h"
 #include "base/log.h"
+#include "hooks/sqlite_probes.h"
 #include "hooks/uprobe.h"
 #include "probe.h"
 #include "rule.h"
@@ -76,8 +77,8 @@ static int open_skeleton(struct btf **ret_btf)
 	return 0;
 }
 
-/* Nothing of the source is loaded when no function is traced. */
-static void leave_out_functions(void)
+/* Nothing of a source is loaded when nobody wants it; its maps go with its programs. */
+static void leave_out(const char *name, struct bpf_map *const maps[], size_t maps_len)
 {
 	struct bpf_program *prog;
 
@@ -85,12 +86,24 @@ static void leave_out_functions(void)
 	{
 		const struct source *source = source_of(prog);
 
-		if (source && strcmp(source->name, "function") == 0)
+		if (source && strcmp(source->name, name) == 0)
 			bpf_program__set_autoload(prog, false);
 	}
-	bpf_map__set_autocreate(skel->maps.functions, false);
-	bpf_map__set_autocreate(skel->maps.function_hits, false);
-	bpf_map__set_autocreate(skel->maps.call_stacks, false);
+	for (size_t i = 0; i < maps_len; i++)
+		bpf_map__set_autocreate(maps[i], false);
+}
+
+static void leave_out_unwanted(const struct config *config)
+{
+	struct bpf_map *const of_functions[] = { skel->maps.functions, skel->maps.function_hits,
+						 skel->maps.call_stacks };
+	struct bpf_map *const of_sqlite[] = { skel->maps.sqlite_executions, skel->maps.sqlite_files,
+					      skel->maps.sqlite_hits, skel->maps.sqlite_calls };
+
+	if (!config->functions_len)
+		leave_out("function", of_functions, sizeof(of_functions) / sizeof(of_functions[0]));
+	if (!config->sqlite)
+		leave_out("sqlite", of_sqlite, sizeof(of_sqlite) / sizeof(of_sqlite[0]));
 }
 
 /* Leaves out the programs whose point or helper is absent; -ENOTSUP when one is required. */
@@ -160,8 +173,7 @@ int hook_open(const struct config *config)
 	skel->rodata->settings.watch_ports = watch_ports = config->ports_len > 0;
 	bpf_map__set_max_entries(skel->maps.ring, config->ring_len);
 	err = select_programs(btf);
-	if (!config->functions_len)
-		leave_out_functions();
+	leave_out_unwanted(config);
 	btf__free(btf);
 	if (err || (err = load()))
 		return err;
@@ -191,8 +203,21 @@ const struct plan_kernel *hook_functions(void)
 	return kernel;
 }
 
+void hook_sqlite(struct sqlite_programs *ret_programs)
+{
+	*ret_programs = (struct sqlite_programs){
+		.step = skel->progs.sqlite__step,
+		.stepped = skel->progs.sqlite__stepped,
+		.reset = skel->progs.sqlite__reset,
+		.executed = skel->progs.sqlite__executed,
+		.files_fd = bpf_map__fd(skel->maps.sqlite_files),
+		.hits_fd = bpf_map__fd(skel->maps.sqlite_hits),
+	};
+}
+
 void hook_detach(void)
 {
+	sqlite_probes_close();
 	probes_close();
 	if (skel)
 		spanhook__detach(skel);
@@ -200,6 +225,7 @@ void hook_detach(void)
 
 void hook_close(void)
 {
+	sqlite_probes_close();
 	probes_close();
 	spanhook__destroy(skel);
 	skel = NULL;
@@ -358,7 +384,9 @@ static bool check_programs(const struct btf *btf, FILE *out, bool json, bool *fi
 
 int hook_check(FILE *out, bool json)
 {
-	struct config config = { .capture_len = 4096, .ring_len = 1 << 16, .functions_len = 1 };
+	struct config config = {
+		.capture_len = 4096, .ring_len = 1 << 16, .functions_len = 1, .sqlite = true
+	};
 	const struct plan_kernel *functions;
 	char cost[64];
 	bool first = true, complete = false;

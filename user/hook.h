@@ -8,6 +8,7 @@
 
 #include "config.h"
 #include "hooks/plan.h"
+#include "hooks/sqlite_probes.h"
 
 /*
  * Loads and attaches. Logs one line and returns -errno when it cannot: -EPERM without privileges, -ENOTSUP
@@ -25,6 +26,9 @@ int hook_ring_fd(void);
 
 /* How functions are traced, with a configuration that has some; logs and returns NULL when they cannot be. */
 const struct plan_kernel *hook_functions(void);
+
+/* What is put on SQLite's functions, with a configuration that wants it. */
+void hook_sqlite(struct sqlite_programs *ret_programs);
 
 /* Makes pid a target whose events are held back until hook_start(). Returns 0 or -errno. */
 int hook_add(uint32_t pid);

@@ -86,6 +86,8 @@ static void set_unknown_statement(struct span *span, struct slice name)
 
 	span_set_text(span, TEXT_METHOD, SLICE("EXECUTE"));
 	span_set_text(span, TEXT_SUMMARY, SLICE("EXECUTE"));
+	if (!name.len)
+		return;
 	span_set_text(span, TEXT_STATEMENT,
 		      (struct slice){
 			      text, (size_t)(slice_put(slice_put(text, SLICE("EXECUTE ")), known) - text) });
@@ -136,4 +138,17 @@ void request_result(struct span *span, const struct conn *c, const struct messag
 	}
 	if (m->prepares)
 		prepared_rename(c->sock, (uintptr_t)span, m->prepares);
+}
+
+void request_embedded(struct span *span, struct slice text)
+{
+	struct statement s;
+
+	if (!text.len) {
+		set_unknown_statement(span, text);
+		return;
+	}
+	text.len = sql_statement_len(text);
+	sql_describe(text, raw, &s);
+	set_statement(span, &s);
 }

@@ -17,3 +17,6 @@ void request_describe(struct span *span, const struct conn *c, const struct mess
 
 /* What a step of the response says of its outcome. */
 void request_result(struct span *span, const struct conn *c, const struct message *m);
+
+/* An embedded database executes the first of the statements in text; empty: not known. */
+void request_embedded(struct span *span, struct slice text);

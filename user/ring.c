@@ -9,6 +9,7 @@
 #include "../bpf/event.h"
 #include "conn.h"
 #include "function.h"
+#include "sqlite.h"
 #include "stats.h"
 #include "target.h"
 
@@ -38,6 +39,11 @@ static bool call_fits(const struct event_call *e, size_t size)
 	return size >= sizeof(*e) + e->values_len;
 }
 
+static bool sql_fits(const struct event_sql *e, size_t size)
+{
+	return e->text_len < SQL_TEXT_LEN && size >= sizeof(*e) + e->text_len;
+}
+
 void ring_dispatch(const void *record, size_t size)
 {
 	const struct event *e = record;
@@ -57,6 +63,9 @@ void ring_dispatch(const void *record, size_t size)
 	else if (size >= sizeof(struct event_call) && e->type >= EVENT_CALL && e->type <= EVENT_UNWIND &&
 		 call_fits(record, size))
 		function_event(record);
+	else if (size >= sizeof(struct event_sql) && (e->type == EVENT_SQL_ROW || e->type == EVENT_SQL_END) &&
+		 sql_fits(record, size))
+		sqlite_event(record);
 	else
 		drop_add(DROP_event_malformed, 1);
 }

@@ -9,6 +9,7 @@
 #include "metric.h"
 #include "rule.h"
 #include "settle.h"
+#include "sqlite.h"
 #include "stats.h"
 #include "summary.h"
 #include "work.h"
@@ -27,13 +28,14 @@ int rounds_init(const struct config *config, bool summary, target_reject_fn reje
 	rules_init(config->rules);
 	if ((err = work_init(config->spans_max)) || (err = links_init(config->spans_max)) ||
 	    (err = targets_init(config, reject)) || (err = conns_init(config)) ||
-	    (err = bodies_init(config)) || (err = metrics_init(config)))
+	    (err = bodies_init(config)) || (err = sqlite_init()) || (err = metrics_init(config)))
 		return err;
 	return summary ? summary_init() : 0;
 }
 
 void rounds_fini(void)
 {
+	sqlite_fini();
 	conns_fini();
 	targets_fini();
 	links_fini();
@@ -69,6 +71,7 @@ bool round_run(uint64_t now_ns)
 		last_tick_ns = now_ns;
 		conns_wait = conns_tick(now_ns);
 		functions_tick();
+		sqlite_tick();
 	}
 	waits = links_tick(now_ns) || conns_wait;
 	settle_flush(finished);
@@ -78,6 +81,7 @@ bool round_run(uint64_t now_ns)
 
 void rounds_end(uint64_t now_ns)
 {
+	sqlite_end(now_ns);
 	functions_end(now_ns);
 	conns_end(now_ns);
 	links_tick(UINT64_MAX);

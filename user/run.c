@@ -22,6 +22,7 @@
 #include "hook.h"
 #include "hooks/mapping.h"
 #include "hooks/plan.h"
+#include "hooks/sqlite_probes.h"
 #include "http.h"
 #include "link.h"
 #include "replay.h"
@@ -125,9 +126,13 @@ static int add_targets(const struct config *config, pid_t command)
 	return err < 0 ? err : 0;
 }
 
+static bool plans; /* functions are traced */
+
 static void plan_found(uint32_t pid)
 {
-	plan_process(pid);
+	if (plans)
+		plan_process(pid);
+	sqlite_probes_look(pid);
 }
 
 /* Traces the functions that were asked for, in what runs already; later in what is found. Returns 0, -ENOENT
@@ -145,11 +150,26 @@ static int plan_functions(const struct config *config)
 		return -ENOTSUP;
 	if ((err = plan_init(config, kernel)))
 		return err;
+	plans = true;
 	if (config->command && find_program(config->command[0], path) == 0)
 		plan_file(path);
 	targets_each(plan_found);
-	targets_on_found(plan_found);
 	return plan_verify();
+}
+
+/* Traces what SQLite executes where it runs already; later where it is found. */
+static void plan_sqlite(const struct config *config)
+{
+	struct sqlite_programs programs;
+	char path[PATH_MAX];
+
+	if (!config->sqlite)
+		return;
+	hook_sqlite(&programs);
+	sqlite_probes_open(config, &programs);
+	if (config->command && find_program(config->command[0], path) == 0)
+		sqlite_probes_look_file(path);
+	targets_each(sqlite_probes_look);
 }
 
 static void record_event(const void *record, size_t size)
@@ -226,6 +246,7 @@ static bool after_poll(uint64_t now)
 		last_second_ns = now;
 		hook_read_counters();
 		plan_tick(now);
+		sqlite_probes_tick(now);
 	}
 	return waits;
 }
@@ -339,6 +360,8 @@ int run(const struct config *config, bool attach)
 	err = plan_functions(config);
 	if (err)
 		return err == -ENOENT ? EXIT_USAGE : EXIT_FAILED;
+	plan_sqlite(config);
+	targets_on_found(plan_found);
 	if (export_start(config))
 		return EXIT_FAILED;
 	if ((err = hook_start())) {

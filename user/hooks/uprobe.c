@@ -67,16 +67,21 @@ static void detach(uint32_t number)
 	take_off(&probes[number]);
 }
 
-static uint64_t hits(uint32_t number)
+uint64_t probes_count(int map_fd, uint32_t key)
 {
 	int cpus = libbpf_num_possible_cpus();
 	uint64_t per_cpu[cpus > 0 ? cpus : 1], sum = 0;
 
-	if (cpus <= 0 || bpf_map_lookup_elem(hits_fd, &number, per_cpu))
+	if (cpus <= 0 || bpf_map_lookup_elem(map_fd, &key, per_cpu))
 		return 0;
 	for (int i = 0; i < cpus; i++)
 		sum += per_cpu[i];
 	return sum;
+}
+
+static uint64_t hits(uint32_t number)
+{
+	return probes_count(hits_fd, number);
 }
 
 /* A function of our own to try probes on. */
@@ -175,6 +180,15 @@ static bool return_is_filtered(void)
 	return known;
 }
 
+bool probes_kill_filtered(const struct bpf_program *enter_program, const struct bpf_program *leave_program)
+{
+	if (!enter) {
+		enter = enter_program;
+		leave = leave_program;
+	}
+	return return_is_filtered();
+}
+
 static struct plan_kernel kernel = {
 	.attach = attach, .detach = detach, .hits = hits, .return_is_filtered = return_is_filtered
 };
@@ -201,4 +215,5 @@ void probes_close(void)
 {
 	for (int i = 0; i < FUNCTIONS_MAX; i++)
 		take_off(&probes[i]);
+	enter = leave = NULL;
 }

@@ -13,3 +13,10 @@
 const struct plan_kernel *probes_open(const struct bpf_program *enter, const struct bpf_program *leave,
 				      int functions_fd, int hits_fd, int *ret_err);
 void probes_close(void);
+
+/* The same as return_is_filtered(), tried with these programs, which do nothing on a process that is no
+ * target. */
+bool probes_kill_filtered(const struct bpf_program *enter, const struct bpf_program *leave);
+
+/* The sum of a per-CPU counter; 0 when it cannot be read. */
+uint64_t probes_count(int map_fd, uint32_t key);

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Puts programs on SQLite's functions wherever a process has them: its library, or linked in. Not for the hot
+ * path. */
+#pragma once
+
+#include <bpf/libbpf.h>
+#include <stdint.h>
+
+#include "../config.h"
+
+struct sqlite_programs {
+	const struct bpf_program *step, *stepped, *reset, *executed;
+	int files_fd; /* what is known of each file's SQLite */
+	int hits_fd;  /* counts the calls */
+};
+
+/* From here on processes can be looked at. The configuration is borrowed. */
+void sqlite_probes_open(const struct config *config, const struct sqlite_programs *programs);
+
+/* Takes all off. */
+void sqlite_probes_close(void);
+
+/* Traces the SQLite of a process, if it has one; nothing happens when that was found before. */
+void sqlite_probes_look(uint32_t pid);
+
+/* The same for an executable that is to be started. */
+void sqlite_probes_look_file(const char *path);
+
+/* Looks again for libraries that were not there yet, and lets go what is called too often: once a second. */
+void sqlite_probes_tick(uint64_t now_ns);
