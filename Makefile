@@ -96,6 +96,10 @@ $(B)/tests/accuracy/%.o: tests/accuracy/%.c
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) -c -o $@ $<
+$(B)/idle: tests/bench/idle.c
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $<
 $(B)/workload: $(WORKLOAD_OBJ)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lpthread
@@ -128,7 +132,7 @@ deps: ## install the Debian packages that are missing (root)
 	$(Q)tests/deps.sh build $(if $(filter deps accuracy test,$(MAKECMDGOALS)),test)
 demo: deps all ## trace the order service and show the result (root); STORE=postgres: on PostgreSQL and Redis
 	$(Q)B=$(B) service/demo.sh
-bench: all ## the figures of the README: throughput, CPU, memory (root)
+bench: all $(B)/idle ## the figures of the README: throughput, CPU, memory (root)
 	$(Q)B=$(B) tests/bench/run
 bench-guest: all ## the cost to 0.2 %, in a guest whose clock counts instructions
 	$(Q)B=$(B) tests/bench/guest

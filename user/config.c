@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "baggage.h"
 #include "base/log.h"
 #include "config_file.h"
 #include "hooks/spec.h"
@@ -267,6 +268,12 @@ static int set_bodies(struct config *c, const char *value)
 	return parse_count(value, 16, 1 << 16, &c->bodies_max);
 }
 
+static int set_baggage(struct config *c, const char *value)
+{
+	(void)c;
+	return baggage_select(value);
+}
+
 static int set_exact_turns(struct config *c, const char *value)
 {
 	(void)value;
@@ -327,6 +334,8 @@ static const struct option_row rows[] = {
 	  "write all that comes from the kernel to FILE, requests' heads included" },
 	{ "replay", 0, "FILE", COMMAND_ATTACH | COMMAND_AGENT, set_replay,
 	  "trace nothing; show what was recorded in FILE, the same spans again; needs no root" },
+	{ "baggage", 0, "MEMBER[,MEMBER]", COMMAND_ATTACH | COMMAND_AGENT, set_baggage,
+	  "members of the W3C baggage of a request that become attributes of its span" },
 	{ "exact-turns", 0, NULL, COMMAND_ATTACH | COMMAND_AGENT, set_exact_turns,
 	  "see where the turns of event loops end; slows every system call of the host down a little" },
 	{ "stats", 0, NULL, COMMAND_ATTACH | COMMAND_AGENT, set_stats,

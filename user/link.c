@@ -143,7 +143,8 @@ static struct verdict find_parent(struct work *w)
 
 	named = key ? table_find(&by_request_id, key, has_same_request_id, w) : NULL;
 	if (named) {
-		stat_add(STAT_link_contradictions, v.request && v.request != named);
+		w->span.contradicted = v.request && v.request != named;
+		stat_add(STAT_link_contradictions, w->span.contradicted);
 		v = (struct verdict){ .request = named, .evidence = EVIDENCE_REQUEST_ID };
 	} else if (c->client && !c->called &&
 		   (v.evidence == EVIDENCE_TURN || (v.evidence == EVIDENCE_WAKEUP && c->turn_over) ||

@@ -75,6 +75,7 @@ struct message {
 	struct slice request_id;
 	struct slice traceparent;
 	struct slice tracestate;
+	struct slice baggage;
 
 	/* databases: */
 	struct slice text;      /* the request's statement, as it stood on the wire; describe() reads it */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "request.h"
 
+#include "baggage.h"
 #include "base/decimal.h"
 #include "prepared.h"
 #include "route.h"
@@ -66,6 +67,7 @@ static void describe_http(struct span *span, const struct message *m)
 	span_set_text(span, TEXT_USER_AGENT, m->user_agent);
 	span_set_text(span, TEXT_REQUEST_ID, m->request_id);
 	span_set_text(span, TEXT_TRACESTATE, m->tracestate);
+	baggage_read(span, m->baggage);
 }
 
 /* The most important ones first: they share their room. */

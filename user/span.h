@@ -92,6 +92,7 @@ struct span {
 	_Atomic uint32_t refs;
 	enum span_kind kind;
 	enum evidence evidence;
+	bool contradicted; /* weaker evidence named another parent */
 	bool has_parent;   /* parent_id is valid */
 	bool parent_local; /* the parent is a span of ours, exported before or after this one */
 	bool incomplete;   /* bytes of it were lost: sizes and times are lower bounds */

@@ -125,7 +125,10 @@ size_t span_json(const struct span *span, struct wall *wall, char *buf, size_t s
 	if (span->has_parent)
 		json_hex(&j, "parent_span_id", span->parent_id, 8);
 	json_string(&j, "evidence", slice_of(evidence_name(span->evidence)));
+	if (span->contradicted)
+		json_bool(&j, "contradicted", true);
 	text_field(&j, "request_id", span, TEXT_REQUEST_ID);
+	text_field(&j, "tracestate", span, TEXT_TRACESTATE);
 	json_string(&j, "protocol", slice_of(span->protocol));
 	if (span->db_system)
 		database_fields(&j, span);

@@ -573,3 +573,11 @@ def test_request_id_is_taken_or_made(converse):
     server, client = converse([C(request(b"GET", b"/t", None, b"x-request-id: abc-123")), S(response()), C(request()), S(response())])
     assert server[0]["request_id"] == client[0]["request_id"] == "abc-123"
     assert server[1]["request_id"] == client[1]["request_id"] != "abc-123"
+
+
+def test_trace_context_and_baggage(converse):
+    """What was asked for of the baggage is an attribute of both spans; tracestate is kept as it came."""
+    asked = request(b"GET", b"/", None, b"tracestate: a=1,b=2", b"Baggage: user.id=a%20b;p=1, secret=2")
+    server, client = converse([C(asked), S(response())], options=["--baggage", "user.id,absent"])
+    for spans in (server, client):
+        assert [(s["tracestate"], s["attributes"]) for s in spans] == [("a=1,b=2", {"user.id": "a b"})]

@@ -333,6 +333,7 @@ static const struct known_field {
 	{ SLICE("x-request-id"), .text = offsetof(struct message, request_id) },
 	{ SLICE("traceparent"), .text = offsetof(struct message, traceparent) },
 	{ SLICE("tracestate"), .text = offsetof(struct message, tracestate) },
+	{ SLICE("baggage"), .text = offsetof(struct message, baggage) },
 };
 
 static const struct known_field *find_field(struct slice name)
