@@ -153,16 +153,16 @@ static void set_group(struct thread *t, struct group *group)
 	group_unref(old);
 }
 
-void cause_received(struct conn *c, struct work *request, struct work *supposed, struct group *group,
-		    bool many)
+void cause_received(struct conn *c, const struct received *what)
 {
 	struct thread *t = thread_get(c->tid, c->last_ns);
+	struct work *request = what->request;
 
 	set_received_for(c, request && !request->finished ? request : NULL);
 	if (!t)
 		return;
-	set_supposed(t, supposed);
-	set_group(t, group);
+	set_supposed(t, what->supposed);
+	set_group(t, what->group);
 	/* Without a word from the loop, only a wait tells that it was asked. */
 	if (!c->turn_on && (c->turn_over || c->slept))
 		t->batch = 0;
@@ -170,7 +170,8 @@ void cause_received(struct conn *c, struct work *request, struct work *supposed,
 		t->batch++;
 	t->turn = turn;
 	t->current_sock = c->sock;
-	t->many = many;
+	t->many = what->many;
+	t->call_ns = what->call_ns;
 	t->answering = c->parser && c->request_dir == TX;
 	t->loops |= c->polled && !t->answering;
 	/* A thread that does one thing after the other goes on with it, whatever else it receives. */
@@ -185,6 +186,10 @@ void cause_answering(struct thread *t, const struct work *r)
 		return;
 	if (t->batch <= 1)
 		return;
+	/* What it received last cannot be what this request waited for. */
+	if (t->call_ns ? t->call_ns < r->span.start_ns : t->supposed != r)
+		t->not_at_once = true;
+	t->at_once += t->call_ns != 0;
 	/* Else it has received for another request meanwhile, and answers this one only now. */
 	if (t->supposed == r)
 		t->in_order += IN_ORDER_SURE;
@@ -194,6 +199,11 @@ void cause_answering(struct thread *t, const struct work *r)
 		t->in_order++;
 	if (t->order == ORDER_OPEN && t->in_order >= IN_ORDER_MIN)
 		t->order = ORDER_PROVEN;
+}
+
+bool cause_answers_at_once(const struct thread *t)
+{
+	return !t->not_at_once && t->at_once >= IN_ORDER_MIN;
 }
 
 void cause_opened(struct work *r)

@@ -50,6 +50,9 @@ struct thread {
 	uint32_t batch;        /* requests that it received something for since it asked its loop for more */
 	uint32_t in_order; /* weight of the answers that it sent at once, having received for others too */
 	enum order order;
+	uint64_t call_ns; /* as in struct received, of what it received last */
+	uint32_t at_once; /* answers that may have been sent in the turn of the answer to a call for them */
+	bool not_at_once; /* one surely was not */
 	struct group *group;  /* calls for the request whose turn it is, which is not known; referenced */
 	bool in_turn;         /* it was seen to send before it was back in its loop */
 	bool answers;         /* it has answered requests that other threads received */
@@ -83,13 +86,17 @@ struct thread *thread_get(uint32_t tid, uint64_t now_ns);
 /* The connection's thread receives: a new turn begins. */
 void cause_receiving(void);
 
-/*
- * The connection's thread has received from it: what it does next is for this request (NULL: for nobody that
- * is known). supposed: the same if it puts nothing off. group: calls for the same request. many: it received
- * several requests at once.
- */
-void cause_received(struct conn *c, struct work *request, struct work *supposed, struct group *group,
-		    bool many);
+/* What was received is for this. */
+struct received {
+	struct work *request;  /* NULL: nobody that is known */
+	struct work *supposed; /* the same if the thread puts nothing off */
+	struct group *group;   /* calls for the same request, which is not known; NULL: none */
+	uint64_t call_ns;      /* when the call was made that it answers; 0: it is no answer */
+	bool many;             /* several requests at once */
+};
+
+/* The connection's thread has received from it: what it does next is for that. */
+void cause_received(struct conn *c, const struct received *what);
 
 /* The thread begins to send the answer to a request that it received itself. */
 void cause_answering(struct thread *t, const struct work *request);
@@ -127,6 +134,10 @@ struct verdict {
 
 /* The request for which the connection's thread does what it does now, if nothing else can explain it. */
 struct verdict cause_of(const struct conn *c);
+
+/* Is it known that the thread answers in the turn of the last call that it needed, whatever else it puts off?
+ */
+bool cause_answers_at_once(const struct thread *t);
 
 /* Does the thread send the answer to r in the turn of what it received last? */
 bool cause_answers_in_turn(const struct thread *t, const struct work *r);

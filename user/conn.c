@@ -400,6 +400,7 @@ static void transfer(struct conn *c, unsigned dir, const struct event_data *e, s
 		     struct slice tail)
 {
 	struct work *call = dir == RX && c->request_dir == TX ? c->pending : NULL;
+	struct received what = { 0 };
 
 	c->begun = 0;
 	if (dir == TX) {
@@ -413,10 +414,14 @@ static void transfer(struct conn *c, unsigned dir, const struct event_data *e, s
 	cause_receiving();
 	stream_data(c, dir, e->pos, e->len, head, tail, e->h.time_ns);
 	if (c->request_dir == RX)
-		cause_received(c, received_request(c), received_request(c), NULL, c->pending_len > 1);
-	else
-		cause_received(c, call ? work_request(call->parent) : NULL, call ? call->supposed : NULL,
-			       call ? call->group : NULL, false);
+		what.request = what.supposed = received_request(c);
+	else if (call)
+		what = (struct received){ .request = work_request(call->parent),
+					  .supposed = call->supposed,
+					  .group = call->group,
+					  .call_ns = call->span.start_ns };
+	what.many = c->request_dir == RX && c->pending_len > 1;
+	cause_received(c, &what);
 	work_unref(call);
 }
 
@@ -424,7 +429,7 @@ static void transfer(struct conn *c, unsigned dir, const struct event_data *e, s
 static void transfer_unread(struct conn *c, unsigned dir)
 {
 	if (dir == RX) {
-		cause_received(c, c->asked_for, c->asked_for, NULL, false);
+		cause_received(c, &(struct received){ .request = c->asked_for, .supposed = c->asked_for });
 		return;
 	}
 	if (c->accepted)

@@ -83,7 +83,8 @@ bool hold_until_answered(struct work *call, struct group *group)
 {
 	struct thread *t = thread_get(call->span.tid, call->span.start_ns);
 
-	return t && t->loops && t->order != ORDER_NONE && group_add(group, call);
+	return t && t->loops && (t->order != ORDER_NONE || cause_answers_at_once(t)) &&
+	       group_add(group, call);
 }
 
 static void decide_order(struct work *call, bool ordered)
@@ -121,11 +122,12 @@ static void forget(struct work *call, struct work *r)
 
 static void answered_in_turn(struct thread *t, struct work *r)
 {
-	if (t->order == ORDER_NONE)
+	bool proven = t->order == ORDER_PROVEN || cause_answers_at_once(t);
+
+	if (!proven && t->order == ORDER_NONE)
 		group_decide(t->group, NULL, forget);
 	else if (cause_answers_in_turn(t, r))
-		group_decide(t->group, r,
-			     t->order == ORDER_PROVEN ? decide_answered : decide_answered_if_ordered);
+		group_decide(t->group, r, proven ? decide_answered : decide_answered_if_ordered);
 }
 
 void hold_answer(struct thread *t, struct work *r)

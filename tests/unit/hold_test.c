@@ -3,7 +3,8 @@
 #include "feed.h"
 
 #define IN_ORDER (EVENT_POLLED | EVENT_NONBLOCK | EVENT_TURN_ON)
-#define ROUNDS   40 /* more than it takes to know a thread */
+#define ROUNDS   40 /* more than it takes to know a thread ... */
+#define KNOWN    32 /* ... which is so many, of two answers */
 
 /* A process with two clients and two connections to what it calls. */
 static struct end a, b, call_a, call_b;
@@ -79,7 +80,10 @@ static void loop_in_order(void **state)
 	assert_int_equal(children_of("/for-b", "/b", EVIDENCE_TURN), ROUNDS);
 }
 
-/* It receives all before it calls anybody: each call comes in the turn of the other's request. */
+/*
+ * It receives all before it calls anybody: each call comes in the turn of the other's request. But it answers
+ * at once, which is enough once it is known.
+ */
 static void loop_that_puts_off(void **state)
 {
 	(void)state;
@@ -93,8 +97,29 @@ static void loop_that_puts_off(void **state)
 		answers(&call_b, &b);
 	}
 	feed_end();
+	assert_int_equal(children_of("/for-a", NULL, EVIDENCE_UNKNOWN), KNOWN);
+	assert_int_equal(children_of("/for-b", NULL, EVIDENCE_UNKNOWN), KNOWN);
+	assert_int_equal(children_of("/for-a", "/a", EVIDENCE_ANSWER), ROUNDS - KNOWN);
+	assert_int_equal(children_of("/for-b", "/b", EVIDENCE_ANSWER), ROUNDS - KNOWN);
+}
+
+/* It answers later, too: nothing is known. */
+static void loop_that_answers_later(void **state)
+{
+	(void)state;
+	start();
+	for (int i = 0; i < ROUNDS; i++) {
+		feed_recv(&a, GET("/a"));
+		feed_recv(&b, GET("/b"));
+		feed_send(&call_a, GET("/for-a"));
+		feed_recv(&call_a, OK_EMPTY);
+		feed_send(&b, OK_EMPTY);
+		feed_recv(&b, GET("/b"));
+		feed_send(&a, OK_EMPTY);
+		feed_send(&b, OK_EMPTY);
+	}
+	feed_end();
 	assert_int_equal(children_of("/for-a", NULL, EVIDENCE_UNKNOWN), ROUNDS);
-	assert_int_equal(children_of("/for-b", NULL, EVIDENCE_UNKNOWN), ROUNDS);
 }
 
 /* One connection for both: the second call waits for it, and is sent in the turn of the first one's answer.
@@ -159,8 +184,12 @@ static void woken_for_either(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		spine_test(loop_in_order), spine_test(loop_that_puts_off), spine_test(call_that_queued),
-		spine_test(woken),         spine_test(woken_for_either),
+		spine_test(loop_in_order),
+		spine_test(loop_that_puts_off),
+		spine_test(loop_that_answers_later),
+		spine_test(call_that_queued),
+		spine_test(woken),
+		spine_test(woken_for_either),
 	};
 
 	return cmocka_run_group_tests_name("hold", tests, NULL, NULL);
