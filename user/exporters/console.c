@@ -357,7 +357,7 @@ static void print_line(struct console *c, const struct span *span, const struct 
 	if (span->status)
 		snprintf(status, sizeof(status), "%d", span->status);
 	else if (span->db_system && !span->error_type)
-		strcpy(status, span->failed ? "err" : "ok");
+		snprintf(status, sizeof(status), "%s", span->failed ? "err" : "ok");
 	else if (span->kind == SPAN_INTERNAL)
 		snprintf(status, sizeof(status), "%s", span->error_type ? "err" : "");
 	printf(" %s%3s%s %9.3f ms",
