@@ -290,7 +290,8 @@ def test_large(mariadb, attach, started, side):
     # Rows are not counted when not all bytes were captured.
     for span, rows, size in ((large, 1000, 5_000_000), (row, 1, 20_000_000)):
         assert span.get("db_rows", "unknown") == ("unknown" if span.get("truncated") else rows)
-        assert span["response_bytes"] > size
+        # On a busy machine the server may pause for so long that the rest is not waited for.
+        assert span["response_bytes"] > size or span.get("incomplete")
     assert texted["db_rows"] == last["db_rows"] == 1
     assert texted["request_bytes"] > 3 * mega - 8192
     assert not any(s.get("incomplete") or s["level"] == "error" for s in selects)
