@@ -107,7 +107,11 @@ struct slice span_target(const struct span *span, char buf[SPAN_ADDRESS_MAX])
 	struct slice service = span_text(span, TEXT_PEER_SERVICE), host = span_text(span, TEXT_HOST),
 		     address = span_address(span, &span->peer, buf);
 
-	return service.len ? service : host.len ? host : address.len ? address : SLICE("unknown");
+	return service.len       ? service
+	       : host.len        ? host
+	       : address.len     ? address
+	       : span->db_system ? slice_of(span->db_system)
+				 : SLICE("unknown");
 }
 
 struct slice span_name(const struct span *span, char buf[SPAN_NAME_MAX])

@@ -158,7 +158,7 @@ struct slice span_address(const struct span *span, const struct address *a, char
 
 /*
  * Whom a client called: the service at the other end when it is traced too, else the Host that it asked for,
- * else the address. In the span or in buf; never empty.
+ * else the address, else what kind of database it was. In the span or in buf, or static; never empty.
  */
 struct slice span_target(const struct span *span, char buf[SPAN_ADDRESS_MAX]);
 

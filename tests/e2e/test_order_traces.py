@@ -24,7 +24,7 @@ def shop(order_service, backend, attach):
             backends = {role: backend(role) for role in ROLES if role not in urls}
             self.service = order_service(*options, **{role: b.url for role, b in backends.items()}, **urls)
             self.pids = [self.service.pid, *(b.pid for b in backends.values())]
-            self.tracer = attach(*[arg for pid in self.pids for arg in ("-p", pid)])
+            self.tracer = attach("--sqlite", "off", *[arg for pid in self.pids for arg in ("-p", pid)])
 
         def post(self, order, **headers):
             return call(self.service, "POST", "/orders", order, headers)[0]
@@ -139,7 +139,7 @@ def test_orders_at_the_same_time(order_service, backend, attach, folder, mode):
         path = write(f"{folder}/{role}.json", json.dumps(knows))
         backends[role] = backend(role, "--data", path, "--latency-ms", 5, "--jitter-ms", 10)
     service = order_service(*mode, **{role: b.url for role, b in backends.items()})
-    tracer = attach("-p", service.pid, *[arg for b in backends.values() for arg in ("-p", b.pid)])
+    tracer = attach("-p", service.pid, "--sqlite", "off", *[arg for b in backends.values() for arg in ("-p", b.pid)])
     together = threading.Barrier(n)
 
     def post(i):
@@ -228,7 +228,7 @@ def test_internal_error(shop, folder):
 
 
 def test_database_and_events_are_no_requests(shop):
-    """Files are not sockets: nothing but the tree is shown."""
+    """Without SQLite's: files are not sockets, nothing but the tree is shown."""
     s = shop()
     for _ in range(5):
         assert s.post(ORDER) == 201

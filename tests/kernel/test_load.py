@@ -53,7 +53,10 @@ def test_check_json():
     assert found["ok"] is True and all(check["ok"] for check in found["checks"])
 
 
-@pytest.mark.parametrize("options", [[], ["--function", "libc.so.6:posix_openpt"]], ids=["sockets", "functions"])
+FUNCTION = ["--function", "libc.so.6:posix_openpt"]
+
+
+@pytest.mark.parametrize("options", [["--sqlite", "off"], [], FUNCTION], ids=["sockets", "sqlite", "functions"])
 def test_attached_and_gone(options):
     target = subprocess.Popen(["sleep", "60"])
     tracer = subprocess.Popen([BINARY, "attach", "-p", str(target.pid), *options], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
@@ -73,7 +76,9 @@ def test_attached_and_gone(options):
         assert all(re.match(r"[a-z]+__[a-z]+", name) for name in names)
         # What nobody asked for is not loaded.
         for name in ("function__enter", "function__return", "function__exit", "function__exec"):
-            assert (name in names) == bool(options)
+            assert (name in names) == (options == FUNCTION)
+        for name in ("sqlite__step", "sqlite__stepped", "sqlite__reset", "sqlite__executed"):
+            assert (name[:15] in names) == (options != ["--sqlite", "off"])
         assert {"ring", "targets", "sock_states", "drops"} <= {show("map").get(i) for i in maps}
     finally:
         tracer.terminate()
