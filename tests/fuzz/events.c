@@ -29,6 +29,7 @@
 #include "ring.h"
 #include "settle.h"
 #include "span_json.h"
+#include "sqlite.h"
 #include "stats.h"
 #include "target.h"
 #include "work.h"
@@ -392,7 +393,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 
 	(void)argc, (void)argv;
 	HOLD(!random_init() && !work_init(config.spans_max) && !links_init(config.spans_max) &&
-	     !targets_init(&config, reject) && !conns_init(&config) && !metrics_init(&config));
+	     !targets_init(&config, reject) && !conns_init(&config) && !sqlite_init() &&
+	     !metrics_init(&config));
 	return 0;
 }
 

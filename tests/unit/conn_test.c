@@ -717,14 +717,15 @@ static void malformed_sizes(void **state)
 	static const size_t sizes[] = {
 		[EVENT_DATA] = sizeof(struct event_data),   [EVENT_CONN] = sizeof(struct event_conn),
 		[EVENT_STATE] = sizeof(struct event_state), [EVENT_PROCESS] = sizeof(struct event_process),
-		[EVENT_UNWIND] = sizeof(struct event_call),
+		[EVENT_UNWIND] = sizeof(struct event_call), [EVENT_SQL_ROW] = sizeof(struct event_sql),
+		[EVENT_SQL_END] = sizeof(struct event_sql),
 	};
 	static _Alignas(8) char record[1024];
 	struct event *h = (struct event *)record;
 	uint64_t expected = 0;
 
 	(void)state;
-	for (unsigned type = 0; type < 9; type++)
+	for (unsigned type = 0; type <= COUNT(sizes); type++)
 		for (size_t size = 0; size <= 512; size++) {
 			size_t least = type < COUNT(sizes) ? sizes[type] : 0;
 

@@ -15,6 +15,7 @@
 #include "link.h"
 #include "ring.h"
 #include "settle.h"
+#include "sqlite.h"
 #include "stats.h"
 #include "target.h"
 #include "work.h"
@@ -87,6 +88,7 @@ static inline void feed_start(uint32_t connections_max, uint32_t spans_max)
 	assert_int_equal(links_init(spans_max), 0);
 	assert_int_equal(targets_init(&feed_config, feed_reject), 0);
 	assert_int_equal(conns_init(&feed_config), 0);
+	assert_int_equal(sqlite_init(), 0);
 }
 
 static inline void feed_collect(struct span *span)
@@ -120,6 +122,7 @@ static inline int feed_stop(void **state)
 {
 	(void)state;
 	feed_end();
+	sqlite_fini();
 	conns_fini();
 	targets_fini();
 	links_fini();

@@ -19,7 +19,7 @@ static size_t x86_load(const uint8_t *p, size_t len, int64_t *ret_offset)
 	if ((p[2] & 0x38) || (base != 0 && base != 7))
 		return 0;
 	if (p[2] >> 6 == 1) {
-		*ret_offset = (int8_t)p[3];
+		*ret_offset = p[3] < 0x80 ? p[3] : p[3] - 0x100;
 		return 4;
 	}
 	if (p[2] >> 6 != 2 || len < 7)
