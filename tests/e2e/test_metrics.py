@@ -48,7 +48,7 @@ def test_labels(order_service, backend, agent):
     tracer = agent("-p", service.pid, "-p", user.pid)
     assert [call(service, "POST", "/orders", ORDER)[0] for _ in range(3)] == [503] * 3
     assert call(service, "GET", "/orders/17")[0] == 404
-    tracer.wait_metric(4 + 3 * 3, "spanhook_spans_total")
+    tracer.wait_metric(4 + 3 * 3 + 1, "spanhook_spans_total")
     metrics = tracer.metrics()
     assert {n for n in LABELS if n not in metrics and n + "_count" not in metrics} == set()
     check_labels(metrics)
@@ -71,7 +71,8 @@ def test_labels(order_service, backend, agent):
     served = of(metrics, "http_server_request_duration_seconds_count", "http_response_status_code", "error_type", "server_port")
     assert served == {("503", "503", order_port): 3, ("404", None, order_port): 1, ("200", None, user_port): 3}
     # A request counts once, whether one of its ends is traced or both.
-    graph = {("unknown", "order-service"): 4, ("order-service", "backend"): 3, ("order-service", f"127.0.0.1:{refusing}"): 3}
+    graph = {("unknown", "order-service"): 4, ("order-service", "backend"): 3, ("order-service", f"127.0.0.1:{refusing}"): 3,
+             ("order-service", "sqlite"): 1}
     assert of(metrics, "traces_service_graph_request_total", "client", "server") == graph
     failed = of(metrics, "traces_service_graph_request_failed_total", "client", "server")
     assert {edge: n for edge, n in failed.items() if n} == {("unknown", "order-service"): 3, ("order-service", f"127.0.0.1:{refusing}"): 3}
