@@ -32,6 +32,11 @@ static __always_inline bool woken_by_call(struct task_struct *task, struct task_
 	return false;
 }
 
+static __always_inline bool is_over(const struct cause *c)
+{
+	return settings.exact_turns ? c->over : turn_flags(c->item, c->socket_ops) & EVENT_TURN_OVER;
+}
+
 /* Makes room for what the threads of the targets inherit; run once when targets are added. */
 SEC("iter/task")
 int sched__existing(struct bpf_iter__task *ctx)
@@ -75,7 +80,7 @@ int BPF_PROG(sched__waking, struct task_struct *woken)
 	if (from->woken_sock && from->woken_switches == task->nvcsw) {
 		to->woken_sock = from->woken_sock;
 		to->woken_pos = from->woken_pos;
-	} else if (from->switches == task->nvcsw && !from->over) {
+	} else if (from->switches == task->nvcsw && !is_over(from)) {
 		to->woken_sock = from->sock;
 		to->woken_pos = from->pos;
 	} else {

@@ -13,7 +13,7 @@
 #include "compat.bpf.h"
 #include "turn.bpf.h"
 
-SEC("?tp_btf/sys_enter")
+SEC("tp_btf/sys_enter")
 int BPF_PROG(turns__enter, struct pt_regs *regs, long number)
 {
 	struct task_struct *task = bpf_get_current_task_btf();

@@ -104,6 +104,8 @@ static void leave_out_unwanted(const struct config *config)
 		leave_out("function", of_functions, sizeof(of_functions) / sizeof(of_functions[0]));
 	if (!config->sqlite)
 		leave_out("sqlite", of_sqlite, sizeof(of_sqlite) / sizeof(of_sqlite[0]));
+	if (!config->exact_turns)
+		leave_out("turns", NULL, 0);
 }
 
 /* Leaves out the programs whose point or helper is absent; -ENOTSUP when one is required. */
@@ -168,7 +170,6 @@ int hook_open(const struct config *config)
 		config->capture_len + (rules_read_bodies(config->rules) ? config->body_limit_len : 0);
 	skel->rodata->settings.wake_len = config->ring_len / 4;
 	skel->rodata->settings.exact_turns = config->exact_turns;
-	bpf_program__set_autoload(skel->progs.turns__enter, config->exact_turns);
 	skel->rodata->settings.watch_exec = config->exes_len > 0;
 	skel->rodata->settings.watch_ports = watch_ports = config->ports_len > 0;
 	bpf_map__set_max_entries(skel->maps.ring, config->ring_len);

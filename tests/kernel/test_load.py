@@ -56,7 +56,7 @@ def test_check_json():
 FUNCTION = ["--function", "libc.so.6:posix_openpt"]
 
 
-@pytest.mark.parametrize("options", [["--sqlite", "off"], [], FUNCTION], ids=["sockets", "sqlite", "functions"])
+@pytest.mark.parametrize("options", [["--sqlite", "off"], [], FUNCTION, ["--exact-turns"]], ids=["sockets", "sqlite", "functions", "turns"])
 def test_attached_and_gone(options):
     target = subprocess.Popen(["sleep", "60"])
     tracer = subprocess.Popen([BINARY, "attach", "-p", str(target.pid), *options], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
@@ -79,6 +79,7 @@ def test_attached_and_gone(options):
             assert (name in names) == (options == FUNCTION)
         for name in ("sqlite__step", "sqlite__stepped", "sqlite__reset", "sqlite__executed"):
             assert any(n.startswith(name[:15]) for n in names) == (options != ["--sqlite", "off"])
+        assert ("turns__enter" in names) == ("--exact-turns" in options)
         assert {"ring", "targets", "sock_states", "drops"} <= {show("map").get(i) for i in maps}
     finally:
         tracer.terminate()
