@@ -21,13 +21,15 @@ static __always_inline void cause_set(const struct sock *sk, __u64 sock, __u32 p
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct cause *c = bpf_task_storage_get(&causes, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	struct socket *socket = sk->sk_socket;
+	struct file *file = socket ? socket->file : NULL;
 
 	if (!c)
 		return;
 	c->sock = sock;
 	c->pos = pos;
-	c->item = turn_item(sk);
-	c->socket_ops = (__u64)BPF_CORE_READ(sk, sk_socket, file, f_op);
+	c->item = file ? turn_item(file) : 0;
+	c->socket_ops = file ? (__u64)file->f_op : 0;
 	c->switches = task->nvcsw;
 	c->over = false;
 	c->woken_sock = 0;

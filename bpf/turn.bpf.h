@@ -19,10 +19,11 @@ static __always_inline struct epitem *item_of_list(__u64 node)
 	return (struct epitem *)(node - bpf_core_field_offset(struct epitem, rdllink));
 }
 
-/* The socket's entry in the epoll instance that watches it; 0: none, or not level-triggered. */
-static __always_inline __u64 turn_item(const struct sock *sk)
+/* The file's entry in the epoll instance that watches it; 0: none, or not level-triggered. */
+static __always_inline __u64 turn_item(const struct file *file)
 {
-	struct hlist_node *node = BPF_CORE_READ(sk, sk_socket, file, f_ep, first);
+	struct hlist_head *entries = file->f_ep;
+	struct hlist_node *node = entries ? entries->first : NULL;
 	struct epitem *item;
 
 	if (!node)
