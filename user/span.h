@@ -123,11 +123,11 @@ struct span {
 	struct address peer;
 
 	uint8_t attributes_len;
-	struct attribute attributes[SPAN_ATTRIBUTES_MAX];
-
 	uint16_t text_at[SPAN_TEXTS];
 	uint16_t text_len[SPAN_TEXTS];
 	uint16_t text_used;
+	/* From here on only what the lengths say is set. */
+	struct attribute attributes[SPAN_ATTRIBUTES_MAX];
 	char text[SPAN_TEXT_BYTES];
 };
 

@@ -40,7 +40,7 @@ static size_t buffer_append(struct stream *s, struct slice bytes)
 {
 	size_t n;
 
-	if (!s->buffer && !(s->buffer = pool_get(&buffers))) {
+	if (!s->buffer && !(s->buffer = pool_get_raw(&buffers))) {
 		drop_add(DROP_buffers_full, 1);
 		return 0;
 	}

@@ -2,6 +2,8 @@
 #include "work.h"
 
 #include <assert.h>
+#include <stddef.h>
+#include <string.h>
 
 #include "base/pool.h"
 #include "body.h"
@@ -45,11 +47,14 @@ struct work *work_new(void)
 	struct work *w;
 
 	recycle();
-	w = pool_get(&pool);
+	w = pool_get_raw(&pool);
 	if (!w) {
 		drop_add(DROP_spans_full, 1);
 		return NULL;
 	}
+	/* Texts and attributes are most of it. */
+	memset(w, 0, offsetof(struct span, attributes));
+	memset((char *)w + sizeof(w->span), 0, sizeof(*w) - sizeof(w->span));
 	atomic_init(&w->span.refs, 1);
 	return w;
 }

@@ -72,7 +72,8 @@ struct work {
 int work_init(uint32_t max);
 void work_fini(void);
 
-/* A zeroed work with one reference; NULL when all are in flight (counted as a drop). Spine only. */
+/* A work with one reference, zeroed but for its span's texts and attributes; NULL when all are in flight
+ * (counted as a drop). Spine only. */
 struct work *work_new(void);
 static inline void work_ref(struct work *w)
 {

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <sanitizer/asan_interface.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -29,14 +30,13 @@ void pool_free(struct pool *pool)
 	*pool = (struct pool){ 0 };
 }
 
-void *pool_get(struct pool *pool)
+void *pool_get_raw(struct pool *pool)
 {
 	void *object = pool->free;
 
 	if (object) {
 		memcpy(&pool->free, object, sizeof(pool->free));
 		ASAN_UNPOISON_MEMORY_REGION(object, pool->object_size);
-		memset(object, 0, pool->object_size);
 	} else if (pool->touched < pool->capacity) {
 		object = pool->memory + pool->object_size * pool->touched++;
 	} else {
@@ -44,6 +44,14 @@ void *pool_get(struct pool *pool)
 	}
 	pool->used++;
 	return object;
+}
+
+void *pool_get(struct pool *pool)
+{
+	bool fresh = !pool->free; /* the kernel has zeroed it */
+	void *object = pool_get_raw(pool);
+
+	return fresh ? object : memset(object, 0, pool->object_size);
 }
 
 void pool_put(struct pool *pool, void *object)

@@ -24,4 +24,7 @@ void pool_free(struct pool *pool);
 
 /* An object, zeroed; NULL when all are in use. */
 void *pool_get(struct pool *pool);
+
+/* The same, but with whatever it held before. */
+void *pool_get_raw(struct pool *pool);
 void pool_put(struct pool *pool, void *object);
