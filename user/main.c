@@ -73,7 +73,7 @@ static const struct subcommand subcommands[] = {
 	  "  spanhook agent --exe '/opt/shop/*' --listen 10.0.0.5:9090 --metrics semconv\n" },
 	{ "check", COMMAND_CHECK, check, "[OPTIONS]", "say what this kernel offers and what is missing",
 	  "Tries everything that tracing needs, without tracing anything. Exit code: 0 when Spanhook can run "
-	  "here.\n" },
+	  "here, else 1.\n" },
 	{ "compare", COMMAND_COMPARE, compare, "[OPTIONS] OURS THEIRS",
 	  "lay two recordings of the same requests side by side",
 	  "Reads two files of spans, pairs the spans that are about the same thing, and reports what is "
