@@ -21,9 +21,22 @@ enum hint {
 	HINT_RESET,
 	HINT_MONITOR,
 	HINT_SYNC,
-	/* One of the SUBSCRIBE family; the other bits are the number of replies, 0 when not known. */
+	/* One of the SUBSCRIBE family: which (enum pushed), and how many replies; 0: not known. */
 	HINT_SUBSCRIBE = 0x80,
-	HINT_SUBSCRIBE_COUNT = 0x7f,
+	HINT_SUBSCRIBE_WHICH = 0x70,
+	HINT_SUBSCRIBE_COUNT = 0x0f,
+};
+
+/* What comes of subscriptions, by its name: confirmations of (un)subscriptions first. */
+enum pushed {
+	PUSHED_CONFIRMATIONS = 6,
+	PUSHED_NOT = 9,
+};
+
+static const struct slice pushed_names[PUSHED_NOT] = {
+	SLICE("subscribe"),   SLICE("psubscribe"),   SLICE("ssubscribe"),
+	SLICE("unsubscribe"), SLICE("punsubscribe"), SLICE("sunsubscribe"),
+	SLICE("message"),     SLICE("pmessage"),     SLICE("smessage"),
 };
 
 enum phase {
@@ -56,6 +69,7 @@ struct redis {
 	bool confirming;   /* a (un)subscription's confirmation, whose number says how many are left */
 	bool failed;       /* an error was seen in the reply */
 	uint8_t confirmed; /* of the (un)subscriptions of the command that is next to be answered */
+	uint8_t uncounted; /* hint of the last answered command, if more of its confirmations may come */
 };
 static_assert(sizeof(struct redis) <= PARSER_STATE_MAX, "a connection has no room for the state");
 
@@ -102,7 +116,16 @@ static void client_reply(struct redis *redis, struct redis_args args, bool *sile
 	}
 }
 
-static uint8_t subscribe_hint(struct redis_args args)
+static enum pushed pushed_of(struct slice name)
+{
+	unsigned pushed = 0;
+
+	while (pushed < PUSHED_NOT && !slice_ieq(name, pushed_names[pushed]))
+		pushed++;
+	return pushed;
+}
+
+static uint8_t subscribe_hint(struct slice name, struct redis_args args)
 {
 	uint64_t n = args.left;
 	struct slice word;
@@ -110,7 +133,7 @@ static uint8_t subscribe_hint(struct redis_args args)
 	if (args.is_inline)
 		while (redis_next_arg(&args, &word))
 			n++;
-	return (uint8_t)(HINT_SUBSCRIBE | (n <= HINT_SUBSCRIBE_COUNT ? n : 0));
+	return (uint8_t)(HINT_SUBSCRIBE | pushed_of(name) << 4 | (n <= HINT_SUBSCRIBE_COUNT ? n : 0));
 }
 
 /* A command whose text is known: what it means for its reply and those that follow. */
@@ -147,7 +170,7 @@ static void begin_command(struct redis *redis, struct slice text, bool cut, stru
 		message->hint = HINT_SYNC;
 		break;
 	case REDIS_SUBSCRIBE:
-		message->hint = subscribe_hint(args);
+		message->hint = subscribe_hint(name, args);
 		break;
 	default:
 		break;
@@ -243,23 +266,6 @@ static ssize_t parse_inline(struct redis *redis, const struct parser_input *in, 
 	return (ssize_t)in->bytes.len;
 }
 
-enum pushed {
-	PUSHED_NOT,
-	PUSHED_MESSAGE,
-	PUSHED_CONFIRMATION, /* of a (un)subscription */
-};
-
-static const struct {
-	struct slice name;
-	enum pushed pushed;
-} pushed_kinds[] = {
-	{ SLICE("message"), PUSHED_MESSAGE },           { SLICE("pmessage"), PUSHED_MESSAGE },
-	{ SLICE("smessage"), PUSHED_MESSAGE },          { SLICE("subscribe"), PUSHED_CONFIRMATION },
-	{ SLICE("psubscribe"), PUSHED_CONFIRMATION },   { SLICE("ssubscribe"), PUSHED_CONFIRMATION },
-	{ SLICE("unsubscribe"), PUSHED_CONFIRMATION },  { SLICE("punsubscribe"), PUSHED_CONFIRMATION },
-	{ SLICE("sunsubscribe"), PUSHED_CONFIRMATION },
-};
-
 /* What the first element of an aggregate says of it. GUESS_MORE: it is not complete. */
 static enum guess read_pushed(struct slice s, enum pushed *ret_pushed)
 {
@@ -274,21 +280,15 @@ static enum guess read_pushed(struct slice s, enum pushed *ret_pushed)
 	if (name.len < resp_string_len(&h))
 		return GUESS_MORE;
 	name.len = h.number > 0 ? (size_t)h.number : 0;
-	for (size_t i = 0; i < sizeof(pushed_kinds) / sizeof(pushed_kinds[0]); i++)
-		if (slice_eq(name, pushed_kinds[i].name))
-			*ret_pushed = pushed_kinds[i].pushed;
+	*ret_pushed = pushed_of(name);
 	return GUESS_YES;
 }
 
 /* Counts a confirmation. Is it the last one that the command `hint` is answered with? */
 static bool confirms(struct redis *redis, uint8_t hint)
 {
-	uint8_t n = hint & HINT_SUBSCRIBE_COUNT;
-
-	if (!(hint & HINT_SUBSCRIBE))
-		return false;
 	redis->confirmed++;
-	if (redis->confirmed < n)
+	if (redis->confirmed < (hint & HINT_SUBSCRIBE_COUNT))
 		return false;
 	redis->confirmed = 0;
 	return true;
@@ -296,9 +296,11 @@ static bool confirms(struct redis *redis, uint8_t hint)
 
 /*
  * Does the reply with this header answer no command? In RESP2 only its content tells, when the connection has
- * subscriptions or no command is known to wait.
+ * subscriptions or no command is known to wait. *ret_ambiguous: it may be the confirmation of either of two
+ * commands of one kind.
  */
-static enum guess is_push(struct redis *redis, uint8_t hint, const struct resp_header *h, struct slice rest)
+static enum guess is_push(struct redis *redis, uint8_t hint, const struct resp_header *h, struct slice rest,
+			  bool *ret_ambiguous)
 {
 	bool open = hint == 0 || hint & HINT_SUBSCRIBE || redis->subscribed;
 	bool may_be_fed = hint == 0 || redis->monitoring;
@@ -313,9 +315,12 @@ static enum guess is_push(struct redis *redis, uint8_t hint, const struct resp_h
 	guess = resp_elements(h) > 0 ? read_pushed(rest, &pushed) : GUESS_YES;
 	if (guess == GUESS_MORE)
 		return GUESS_MORE;
-	redis->confirming = h->type == '*' && pushed == PUSHED_CONFIRMATION;
-	if (pushed == PUSHED_CONFIRMATION && (hint & HINT_SUBSCRIBE))
+	redis->confirming = h->type == '*' && pushed < PUSHED_CONFIRMATIONS;
+	if (pushed < PUSHED_CONFIRMATIONS &&
+	    (hint & ~HINT_SUBSCRIBE_COUNT) == (HINT_SUBSCRIBE | pushed << 4)) {
+		*ret_ambiguous = (redis->uncounted & HINT_SUBSCRIBE_WHICH) == pushed << 4 && redis->uncounted;
 		return confirms(redis, hint) ? GUESS_NO : GUESS_YES;
+	}
 	return pushed != PUSHED_NOT || h->type == '>' ? GUESS_YES : GUESS_NO;
 }
 
@@ -329,6 +334,7 @@ static void answer(struct redis *redis, uint8_t hint, bool error, struct message
 {
 	redis->failed = error;
 	redis->confirmed = 0;
+	redis->uncounted = hint & HINT_SUBSCRIBE && !(hint & HINT_SUBSCRIBE_COUNT) ? hint : 0;
 	if (error) {
 		if (hint == HINT_SELECT || hint == HINT_RESET)
 			namespace_is(&redis->database, message);
@@ -375,6 +381,7 @@ static ssize_t parse_reply(struct redis *redis, const struct parser_input *in, s
 	struct stream *stream = &redis->streams[FLOW_RESPONSE];
 	struct slice s = in->bytes;
 	struct resp_header h;
+	bool ambiguous = false;
 	enum guess guess;
 
 	/* A master sends these while a replica waits. */
@@ -391,9 +398,11 @@ static ssize_t parse_reply(struct redis *redis, const struct parser_input *in, s
 		return (ssize_t)h.len;
 	}
 
-	guess = is_push(redis, in->hint, &h, slice_from(s, h.len));
+	guess = is_push(redis, in->hint, &h, slice_from(s, h.len), &ambiguous);
 	if (guess == GUESS_MORE)
 		return 0;
+	if (ambiguous)
+		return -EPROTO;
 	message->flags = MESSAGE_BEGIN;
 	message->skip = resp_string_len(&h);
 	if (guess == GUESS_YES)
@@ -529,7 +538,7 @@ static ssize_t redis_resync(void *state, enum flow flow, struct slice bytes)
 		if ((flow == FLOW_RESPONSE || redis_guess_array(rest) == GUESS_YES) &&
 		    is_in_step(redis, flow, rest)) {
 			redis->streams[flow] = (struct stream){ 0 };
-			redis->confirmed = 0;
+			redis->confirmed = redis->uncounted = 0;
 			return (ssize_t)at;
 		}
 		if (!lf || flow == FLOW_RESPONSE)
