@@ -132,7 +132,7 @@ struct parser {
 	/*
 	 * Framing was lost inside a message: do the last bytes of an event look like that message's end?
 	 * NULL: never. The message goes on if more bytes come that do not start another one. Fills in what
-	 * the end says of the response: MESSAGE_ERROR, MESSAGE_ROWS, MESSAGE_BARRIER, code and rows.
+	 * the end says of the response: MESSAGE_ERROR, MESSAGE_ROWS, code and rows.
 	 */
 	bool (*ends)(void *state, enum flow flow, struct slice tail, struct message *ret_message);
 

@@ -33,16 +33,15 @@ static void last_bytes(void **state)
 	struct message m;
 
 	(void)state;
-	check_end(SLICE("xxC\0\0\0\x0fSELECT 900\0" READY), MESSAGE_ROWS | MESSAGE_BARRIER, 900, "");
+	check_end(SLICE("xxC\0\0\0\x0fSELECT 900\0" READY), MESSAGE_ROWS, 900, "");
 	check_end(SLICE("xxC\0\0\0\x0fSELECT 900\0"), MESSAGE_ROWS, 900, "");
 	check_end(SLICE("C\0\0\0\x0a"
 			"BEGIN\0" READY),
-		  MESSAGE_BARRIER, 0, "");
-	check_end(SLICE("xxE\0\0\0\x13SERROR\0C22012\0\0" READY), MESSAGE_ERROR | MESSAGE_BARRIER, 0,
-		  "22012");
-	check_end(SLICE("wrong\0Fparse.c\0L12\0Rfail\0\0" READY), MESSAGE_ERROR | MESSAGE_BARRIER, 0, "");
+		  0, 0, "");
+	check_end(SLICE("xxE\0\0\0\x13SERROR\0C22012\0\0" READY), MESSAGE_ERROR, 0, "22012");
+	check_end(SLICE("wrong\0Fparse.c\0L12\0Rfail\0\0" READY), MESSAGE_ERROR, 0, "");
 	check_end(SLICE("xxs\0\0\0\4"), 0, 0, "");
-	check_end(SLICE("xxs\0\0\0\4" READY), MESSAGE_BARRIER, 0, "");
+	check_end(SLICE("xxs\0\0\0\4" READY), 0, 0, "");
 	assert_false(ends(SLICE("D\0\0\0\x0b\0\1\0\0\0\1x"), &m));
 	assert_false(ends(SLICE("Z\0\0\0\5"), &m));
 	assert_false(ends(SLICE(""), &m));

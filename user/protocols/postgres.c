@@ -499,7 +499,6 @@ static bool postgres_ends(void *arg, enum flow flow, struct slice tail, struct m
 	}
 	ret_message->skip = 0;
 	ret_message->flags &= MESSAGE_ERROR | MESSAGE_ROWS;
-	ret_message->flags |= ready ? MESSAGE_BARRIER : 0;
 	return true;
 }
 
