@@ -343,7 +343,9 @@ void function_event(const struct event_call *e)
 			end_all(t, e->h.time_ns);
 		return;
 	}
-	if (e->function >= functions_used || e->depth >= CALL_DEPTH_MAX)
+	if (e->function >= functions_used)
+		drop_add(DROP_function_unknown, 1);
+	else if (e->depth >= CALL_DEPTH_MAX)
 		drop_add(DROP_event_malformed, 1);
 	else if (e->h.type == EVENT_CALL)
 		entered(e);
