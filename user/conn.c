@@ -470,8 +470,7 @@ void conn_data(const struct event_data *e)
 		return;
 	turn(c, dir);
 	if (c->opaque) {
-		if (!c->parser)
-			stat_add(STAT_unknown_bytes, e->len);
+		stat_add(c->parser ? STAT_opaque_bytes : STAT_unknown_bytes, e->len);
 		transfer_unread(c, dir);
 		return;
 	}

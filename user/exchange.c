@@ -299,11 +299,10 @@ static void begin_response(struct conn *c, unsigned dir, const struct message *m
 	s->work = w;
 }
 
-void exchange_begin(struct conn *c, unsigned dir, const struct message *m, uint64_t now_ns)
+void exchange_begin(struct conn *c, unsigned dir, const struct message *m)
 {
 	struct stream *s = &c->streams[dir];
 
-	(void)now_ns;
 	work_unref(s->work);
 	s->work = NULL;
 	if (conn_flow(c, dir) == FLOW_REQUEST)
@@ -423,8 +422,7 @@ void exchange_connect_failed(struct conn *c, const char *error_type, uint64_t no
 	finish(c, w, now_ns);
 }
 
-uint8_t exchange_hint(const struct conn *c, unsigned dir)
+uint8_t exchange_hint(const struct conn *c)
 {
-	(void)dir;
 	return c->pending ? c->pending->hint : 0;
 }

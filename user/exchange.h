@@ -6,7 +6,7 @@
 #include "work.h"
 
 /* A message starts on stream s of the connection: the request is made or the response found its request. */
-void exchange_begin(struct conn *c, unsigned dir, const struct message *m, uint64_t now_ns);
+void exchange_begin(struct conn *c, unsigned dir, const struct message *m);
 
 /* What a step of a message says beyond its beginning: the outcome of a response, the connection's namespace.
  */
@@ -30,5 +30,5 @@ void exchange_fail(struct conn *c, const char *error_type, uint64_t now_ns);
 /* A connection that could not be made: a client span of its own. */
 void exchange_connect_failed(struct conn *c, const char *error_type, uint64_t now_ns);
 
-/* What the parser must know of the request that the direction's next response answers; 0: none. */
-uint8_t exchange_hint(const struct conn *c, unsigned dir);
+/* What the parser must know of the request that the next response answers; 0: none. */
+uint8_t exchange_hint(const struct conn *c);

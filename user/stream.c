@@ -108,13 +108,14 @@ static void step(struct conn *c, unsigned dir, const struct message *m, uint64_t
 
 	if (m->flags & MESSAGE_BEGIN) {
 		s->open = true;
-		exchange_begin(c, dir, m, now_ns);
+		exchange_begin(c, dir, m);
 	}
 	if (c->parser->db_system)
 		exchange_result(c, dir, m);
 	if (m->flags & MESSAGE_OPAQUE) {
 		message_end(c, dir, now_ns);
 		c->opaque = true;
+		stat_add(STAT_connections_opaque, 1);
 		return;
 	}
 	s->skip = m->skip;
@@ -150,7 +151,7 @@ static size_t parse(struct conn *c, unsigned dir, struct slice bytes, size_t old
 			s->start_pos = pos + (uint32_t)at;
 		}
 		if (flow == FLOW_RESPONSE)
-			in.hint = exchange_hint(c, dir);
+			in.hint = exchange_hint(c);
 		n = c->parser->parse(&c->state, flow, &in, &m);
 		if (n == 0)
 			break;

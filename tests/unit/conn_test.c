@@ -658,6 +658,7 @@ static void detection_limit(void **state)
 static void upgraded(void **state)
 {
 	struct end e = server_end(1);
+	uint64_t opaque = stat_get(STAT_connections_opaque), bytes = stat_get(STAT_opaque_bytes);
 
 	(void)state;
 	feed_conn(&e);
@@ -668,6 +669,9 @@ static void upgraded(void **state)
 	feed_end();
 	assert_int_equal(seen_len, 1);
 	check_complete(0, "/ws", 101);
+	assert_int_equal(stat_get(STAT_connections_opaque) - opaque, 1);
+	assert_int_equal(stat_get(STAT_opaque_bytes) - bytes,
+			 sizeof(GET("/no-request")) - 1 + sizeof(REPLY(200, 0)) - 1);
 }
 
 static void positions_wrap(void **state)
@@ -717,12 +721,13 @@ static void malformed_sizes(void **state)
 	static const size_t sizes[] = {
 		[EVENT_DATA] = sizeof(struct event_data),   [EVENT_CONN] = sizeof(struct event_conn),
 		[EVENT_STATE] = sizeof(struct event_state), [EVENT_PROCESS] = sizeof(struct event_process),
+		[EVENT_CALL] = sizeof(struct event_call), [EVENT_RETURN] = sizeof(struct event_call),
 		[EVENT_UNWIND] = sizeof(struct event_call), [EVENT_SQL_ROW] = sizeof(struct event_sql),
 		[EVENT_SQL_END] = sizeof(struct event_sql),
 	};
 	static _Alignas(8) char record[1024];
 	struct event *h = (struct event *)record;
-	uint64_t expected = 0;
+	uint64_t expected = 0, unknown = 0;
 
 	(void)state;
 	for (unsigned type = 0; type <= COUNT(sizes); type++)
@@ -736,6 +741,8 @@ static void malformed_sizes(void **state)
 			feed(record, size);
 			expected += !least || size < least;
 			assert_int_equal(dropped(DROP_event_malformed), expected);
+			unknown += (type == EVENT_CALL || type == EVENT_RETURN) && size >= least;
+			assert_int_equal(dropped(DROP_function_unknown), unknown);
 		}
 }
 
