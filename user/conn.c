@@ -7,6 +7,7 @@
 #include "base/table.h"
 #include "cause.h"
 #include "detect.h"
+#include "end.h"
 #include "exchange.h"
 #include "link.h"
 #include "request.h"
@@ -29,7 +30,6 @@ enum { SEND_SHUTDOWN = 2, BOTH_SHUTDOWN = 3 };
 
 static struct pool pool;
 static struct table by_sock;
-static struct table ends; /* by address pair, or by unix peer, as the other end would look itself up */
 static struct conn *timed;
 static uint32_t sweep_at;
 static uint64_t wholes[WHOLES_MAX];
@@ -43,9 +43,7 @@ int conns_init(const struct config *config)
 	sweep_at = wholes_len = 0;
 	if ((err = pool_init(&pool, sizeof(struct conn), config->connections_max)) ||
 	    (err = table_init(&by_sock, config->connections_max)) ||
-	    (err = table_init(&ends, config->connections_max)))
-		return err;
-	if ((err = requests_init(config)))
+	    (err = ends_init(config->connections_max)) || (err = requests_init(config)))
 		return err;
 	return streams_init(config->connections_max / 4 + 16);
 }
@@ -54,59 +52,9 @@ void conns_fini(void)
 {
 	streams_fini();
 	requests_fini();
-	table_free(&ends);
+	ends_fini();
 	table_free(&by_sock);
 	pool_free(&pool);
-}
-
-static uint64_t hash_address(uint64_t h, const struct address *a)
-{
-	uint64_t ip[2];
-
-	memcpy(ip, a->ip, sizeof(ip));
-	return hash_mix(hash_mix(hash_mix(h, ip[0]), ip[1]), a->port);
-}
-
-static uint64_t tuple_key(const struct conn *c, bool mirrored)
-{
-	if (c->local.family == AF_UNIX)
-		return hash_mix(hash_mix(1, mirrored ? c->peer_id : c->id), mirrored ? c->id : c->peer_id);
-	return hash_address(hash_address(2, mirrored ? &c->peer : &c->local),
-			    mirrored ? &c->local : &c->peer);
-}
-
-static bool address_eq(const struct address *a, const struct address *b)
-{
-	return a->family == b->family && a->port == b->port && memcmp(a->ip, b->ip, sizeof(a->ip)) == 0;
-}
-
-static bool is_loopback(const struct address *a)
-{
-	static const uint8_t loopback6[16] = { [15] = 1 };
-
-	return a->family == AF_INET ? a->ip[0] == 127 : memcmp(a->ip, loopback6, 16) == 0;
-}
-
-static int is_other_end(const void *value, const void *arg)
-{
-	const struct conn *a = value, *b = arg;
-
-	if (a->local.family == AF_UNIX)
-		return a->id == b->peer_id && a->peer_id == b->id;
-	return address_eq(&a->local, &b->peer) && address_eq(&a->peer, &b->local) &&
-	       (a->netns == b->netns || !is_loopback(&a->local));
-}
-
-struct conn *conn_peer(const struct conn *c)
-{
-	return c->tuple ? table_find(&ends, tuple_key(c, true), is_other_end, c) : NULL;
-}
-
-static int is_same_end(const void *value, const void *arg)
-{
-	const struct conn *a = value, *b = arg;
-
-	return a->local.family == AF_UNIX && a->id == b->id && a->peer_id == b->peer_id;
 }
 
 struct work *conn_received_for(uint64_t sock, uint32_t pos)
@@ -114,27 +62,6 @@ struct work *conn_received_for(uint64_t sock, uint32_t pos)
 	const struct conn *c = table_get(&by_sock, sock);
 
 	return c && c->streams[RX].next_pos == pos ? c->received_for : NULL;
-}
-
-static void index_end(struct conn *c)
-{
-	struct conn *old;
-	uint64_t key;
-
-	if (c->local.family == AF_UNIX ? !c->id || !c->peer_id : !c->local.port || !c->peer.port)
-		return;
-	key = tuple_key(c, false);
-	if (key == c->tuple)
-		return;
-	if (c->tuple)
-		table_remove(&ends, c->tuple, c);
-	/* The close of a unix socket is not seen, and the kernel gives its id to another. */
-	old = table_find(&ends, key, is_same_end, c);
-	if (old) {
-		table_remove(&ends, key, old);
-		old->tuple = 0;
-	}
-	c->tuple = table_put(&ends, key, c) == 0 ? key : 0;
 }
 
 static void timed_add(struct conn *c)
@@ -162,8 +89,7 @@ static void conn_free(struct conn *c)
 	timed_remove(c);
 	for (unsigned dir = 0; dir < DIRECTIONS; dir++)
 		stream_release(&c->streams[dir]);
-	if (c->tuple)
-		table_remove(&ends, c->tuple, c);
+	end_remove(c);
 	table_remove(&by_sock, c->sock, c);
 	cause_conn_gone(c);
 	work_unref(c->asked_for);
@@ -258,7 +184,7 @@ void conn_announced(const struct event_conn *e)
 		c->path[0] = '@';
 	else
 		c->path_len = (uint8_t)strnlen(c->path, c->path_len);
-	index_end(c);
+	end_add(c);
 	if (known)
 		return;
 	set_owner(c, &e->h, p);
@@ -519,7 +445,7 @@ static void connected(struct conn *c, const struct event_state *e)
 	c->local.port = e->local_port;
 	set_position(&c->streams[TX], e->tx_pos);
 	set_position(&c->streams[RX], e->rx_pos);
-	index_end(c);
+	end_add(c);
 }
 
 void conn_state(const struct event_state *e)

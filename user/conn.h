@@ -41,7 +41,7 @@ struct conn {
 	struct address local, peer;
 	uint32_t netns;
 	uint64_t id, peer_id;  /* unix: this end and the other one */
-	uint64_t tuple;        /* key of its addresses in the table of ends; 0: not in it */
+	uint64_t end_key;      /* of its addresses in the table of ends; 0: not in it */
 	struct dest *dest;     /* of a client: where it connects to, with all connections there */
 	struct work *supposed; /* ... the request in whose turn it was opened, proven or not; referenced */
 	struct work
@@ -127,9 +127,6 @@ void conns_end(uint64_t now_ns);
  * known. Hot path.
  */
 struct work *conn_received_for(uint64_t sock, uint32_t pos);
-
-/* The other end of a connection when it is on this host and known, or NULL. Hot path. */
-struct conn *conn_peer(const struct conn *c);
 
 /* FLOW_REQUEST or FLOW_RESPONSE of what moves in this direction; the parser must be known. */
 static inline enum flow conn_flow(const struct conn *c, unsigned dir)

@@ -5,6 +5,7 @@
 #include "base/table.h"
 #include "cause.h"
 #include "conn.h"
+#include "end.h"
 #include "function.h"
 #include "hold.h"
 #include "settle.h"
@@ -54,7 +55,7 @@ static int is_other_kind(const void *value, const void *arg)
 /* The request at the other end of the connection, which starts at the same stream position there. */
 static struct work *find_other_end(const struct work *w)
 {
-	const struct conn *peer = conn_peer(w->conn);
+	const struct conn *peer = end_other(w->conn);
 	struct work *other = peer ? peer->pending : NULL;
 
 	while (other && (other->request_pos != w->request_pos || other->span.kind == w->span.kind))
@@ -114,7 +115,7 @@ static void request_served(struct work *w)
 		w->span.evidence = EVIDENCE_TRACEPARENT;
 	if (client)
 		join(w, client);
-	else if (conn_peer(w->conn) || many_netns)
+	else if (end_other(w->conn) || many_netns)
 		settle_wait(w, WAIT_JOIN);
 	else
 		settle(w);
