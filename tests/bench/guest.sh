@@ -15,20 +15,48 @@ answered() {
 cpu_ns() {
 	cat /proc/"$1"/task/*/schedstat | awk '{ n += $1 } END { print n }'
 }
-start_nginx() {
-	nginx -c /etc/nginx.conf
-	until [ -s nginx.pid ] && children=$(cat /proc/"$(cat nginx.pid)"/task/*/children) && [ -n "$children" ]; do
+# Tries the rest of its arguments ten times a second, for at most $1 seconds.
+wait_for() {
+	tries=$(($1 * 10))
+	shift
+	until "$@"; do
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] || return 1
 		sleep 0.1
 	done
-	worker=${children%% *}
+}
+has_worker() {
+	[ -s nginx.pid ] && worker=$(cat /proc/"$(cat nginx.pid)"/task/*/children) && worker=${worker%% *} && [ -n "$worker" ]
+}
+is_gone() {
+	! [ -d /proc/"$1" ]
+}
+start_nginx() {
+	nginx -c /etc/nginx.conf
+	wait_for 30 has_worker || exit 1
 }
 start_agent() {
 	spanhook agent -p "$(cat nginx.pid)" >out/agent.txt 2>&1 &
 	agent=$!
-	until grep -q attached out/agent.txt; do
-		[ -d /proc/$agent ] || exit 1
-		sleep 0.1
-	done
+	wait_for 60 grep -q attached out/agent.txt || exit 1
+}
+# Has the agent counted so many requests, all that there were since it came? If some were lost it never will.
+has_counted() {
+	[ "$(metric spanhook_spans_total)" -ge "$1" ]
+}
+# Has it worked for less than a millisecond since the last try? Being asked for metrics is work of its own.
+is_idle() {
+	before_ns=$idle_ns
+	idle_ns=$(cpu_ns "$agent")
+	[ $((idle_ns - before_ns)) -lt 1000000 ]
+}
+wait_idle() {
+	idle_ns=0
+	wait_for 10 is_idle || exit 1
+}
+settle() {
+	total=$(answered)
+	[ -z "$agent" ] || wait_for 10 has_counted $((total + 1)) || :
 }
 paced() {
 	pace 8080 /index.html 8 "$RATE" "$1"
@@ -38,22 +66,23 @@ closed() {
 }
 measure() {
 	spans=0 dropped=0 agent_ns=0
-	sleep 1
+	settle
 	if [ -n "$agent" ]; then
 		spans=$(metric spanhook_spans_total)
+		wait_idle
 		agent_ns=$(cpu_ns "$agent")
 	fi
 	requests=$(answered)
 	nginx_ns=$(cpu_ns "$worker")
 	"$3" "$SECONDS_OF_LOAD" >>out/load.txt 2>&1 || exit 1
 	nginx_ns=$(($(cpu_ns "$worker") - nginx_ns))
-	sleep 1
 	if [ -n "$agent" ]; then
+		wait_idle
 		agent_ns=$(($(cpu_ns "$agent") - agent_ns))
 	fi
-	requests=$(($(answered) - requests - 1))
+	settle
+	requests=$((total - requests - 1))
 	if [ -n "$agent" ]; then
-		sleep 5
 		spans=$(($(metric spanhook_spans_total) - spans - 2))
 		dropped=$(metric spanhook_dropped_total)
 	fi
@@ -76,9 +105,7 @@ while [ $round -lt "$ROUNDS" ]; do
 			wait $agent
 		fi
 		kill "$(cat nginx.pid)"
-		while [ -d /proc/"$worker" ]; do
-			sleep 0.1
-		done
+		wait_for 30 is_gone "$worker" || exit 1
 		rm -f nginx.pid
 	done
 	round=$((round + 1))
