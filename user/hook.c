@@ -328,8 +328,17 @@ static uint64_t sum_cpus(int map_fd, uint32_t key)
 
 void hook_read_counters(void)
 {
+	static const char *const stages[] = {
+#define DROP(reason, stage, help) #stage,
+#include "../bpf/drops.def"
+#undef DROP
+	};
+
 	for (uint32_t id = 0; id < DROPS_LEN; id++) {
-		uint64_t sum = id == DROP_hook_busy ? misses() : sum_cpus(bpf_map__fd(skel->maps.drops), id);
+		bool ours = strcmp(stages[id], "kernel") != 0;
+		uint64_t sum = ours                   ? 0
+			       : id == DROP_hook_busy ? misses()
+						      : sum_cpus(bpf_map__fd(skel->maps.drops), id);
 
 		if (sum <= last_drops[id])
 			continue;

@@ -2,6 +2,7 @@
 #include "mapping.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,6 +43,32 @@ static bool read_line(uint32_t pid, const char *line, const struct stat *exe, st
 		return false;
 	m->executable = m->device == exe->st_dev && m->inode == exe->st_ino;
 	return true;
+}
+
+/* The first number of /proc/PID/statm, proc(5); 0: not known. */
+static uint64_t mapped_pages(uint32_t pid)
+{
+	char path[64], text[32];
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%u/statm", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	return strtoull(text, NULL, 10);
+}
+
+bool mappings_changed(uint32_t pid, struct mapped *last)
+{
+	struct mapped now = { pid, mapped_pages(pid) };
+	bool changed = !now.pages || last->pid != pid || last->pages != now.pages;
+
+	*last = now;
+	return changed;
 }
 
 int mappings_each(uint32_t pid, int (*see)(const struct mapping *m, void *arg), void *arg)

@@ -17,6 +17,18 @@ struct mapping {
 	uint64_t start, end, offset;
 };
 
+/* How much a process has mapped when it was looked at last; zeroed before its first use. */
+struct mapped {
+	uint32_t pid;
+	uint64_t pages;
+};
+
+/*
+ * Has the process most likely mapped or unmapped anything since it was looked at last? Much cheaper than
+ * mappings_each(): its address space has not the same size then. True too when it cannot be told.
+ */
+bool mappings_changed(uint32_t pid, struct mapped *last);
+
 /* Calls see() for each mapped range of code until it returns other than 0, and returns that, or -errno. */
 int mappings_each(uint32_t pid, int (*see)(const struct mapping *m, void *arg), void *arg);
 

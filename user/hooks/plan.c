@@ -37,7 +37,7 @@ static struct wish *wishes;
 static size_t wishes_len;
 static struct file files[FILES_MAX];
 static size_t files_len;
-static uint32_t waiting[WAITING_MAX];
+static struct mapped waiting[WAITING_MAX];
 static size_t waiting_len;
 static bool looked;       /* at some program */
 static bool runs;         /* ... that a process runs */
@@ -397,7 +397,7 @@ int plan_process(uint32_t pid)
 		mappings_each(pid, see_mapping, &only_look);
 	}
 	if (!err && library_missing() && waiting_len < WAITING_MAX)
-		waiting[waiting_len++] = pid;
+		mappings_changed(pid, &waiting[waiting_len++]);
 	return err;
 }
 
@@ -456,14 +456,17 @@ int plan_verify(void)
 
 void plan_tick(uint64_t now_ns)
 {
-	uint32_t pids[WAITING_MAX];
+	struct mapped again[WAITING_MAX];
 	size_t n = waiting_len;
 
 	if (!wishes_len)
 		return;
-	memcpy(pids, waiting, n * sizeof(*pids));
+	memcpy(again, waiting, n * sizeof(*again));
 	waiting_len = 0;
 	for (size_t i = 0; i < n; i++)
-		plan_process(pids[i]); /* one that has ended is not there any more */
+		if (mappings_changed(again[i].pid, &again[i]))
+			plan_process(again[i].pid); /* one that has ended is not there any more */
+		else if (library_missing())
+			waiting[waiting_len++] = again[i];
 	budget_tick(now_ns);
 }

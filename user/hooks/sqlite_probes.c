@@ -23,6 +23,7 @@
 
 #define FILES_MAX  1024 /* that were looked into; more are not */
 #define LOOKS      16   /* processes looked at again each second */
+#define REMEMBERED 1024 /* ... of which is known whether they have mapped anything since */
 #define BURST_S    10   /* so many seconds' worth of calls may come at once */
 #define SECOND_NS  1000000000ULL
 #define LOOKED_FOR "sqlite3_finalize"
@@ -295,7 +296,10 @@ void sqlite_probes_look_file(const char *path)
 
 static void look_again(uint32_t pid)
 {
-	if (look_next >= look_first && look_next < look_first + LOOKS)
+	static struct mapped last[REMEMBERED];
+
+	if (look_next >= look_first && look_next < look_first + LOOKS &&
+	    mappings_changed(pid, &last[pid % REMEMBERED]))
 		sqlite_probes_look(pid);
 	look_next++;
 }
