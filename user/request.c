@@ -38,10 +38,11 @@ void request_place(struct span *span, const struct conn *c)
 static void set_target(struct span *span, struct slice target)
 {
 	char text[512];
-	const char *scheme_end = memmem(target.p, target.len, "://", 3), *slash, *question;
+	bool origin = target.len && target.p[0] == '/';
+	const char *scheme_end = origin ? NULL : memmem(target.p, target.len, "://", 3), *slash, *question;
 	struct slice path = target;
 
-	if (target.len && target.p[0] != '/' && scheme_end) {
+	if (scheme_end) {
 		struct slice rest = slice_from(target, (size_t)(scheme_end + 3 - target.p));
 
 		slash = memchr(rest.p, '/', rest.len);

@@ -35,12 +35,12 @@ static bool is_id(struct slice s)
 {
 	size_t digits = 0, hex = 0;
 
-	for (size_t i = 0; i < s.len; i++) {
+	for (size_t i = 0; i < s.len; i++)
 		digits += is_digit(s.p[i]);
-		hex += hex_value(s.p[i]) >= 0 || s.p[i] == '-';
-	}
-	if (s.len == 0 || digits == 0)
+	if (digits == 0)
 		return false;
+	for (size_t i = 0; i < s.len; i++)
+		hex += hex_value(s.p[i]) >= 0 || s.p[i] == '-';
 	return digits == s.len || (hex == s.len && s.len >= 8) || (s.len >= 20 && digits >= 4) ||
 	       memchr(s.p, '@', s.len);
 }

@@ -139,7 +139,7 @@ static size_t parse(struct conn *c, unsigned dir, struct slice bytes, size_t old
 
 	while (at < bytes.len && !s->lost && !c->opaque) {
 		struct parser_input in = { .bytes = slice_from(bytes, at), .cut = cut };
-		struct message m = { 0 };
+		struct message m;
 		ssize_t n;
 
 		if (s->skip) {
@@ -231,10 +231,13 @@ static void hole(struct conn *c, unsigned dir, uint64_t n, bool unseen, uint64_t
 static void look_for_end(struct conn *c, unsigned dir, struct slice last)
 {
 	struct stream *s = &c->streams[dir];
-	struct message m = { 0 };
+	struct message m;
 
-	s->maybe_ended = s->lost && s->open && c->parser->ends &&
-			 c->parser->ends(&c->state, conn_flow(c, dir), last, &m);
+	s->maybe_ended = false;
+	if (!s->lost || !s->open || !c->parser->ends)
+		return;
+	m = (struct message){ 0 };
+	s->maybe_ended = c->parser->ends(&c->state, conn_flow(c, dir), last, &m);
 	if (s->maybe_ended && c->parser->db_system)
 		exchange_result(c, dir, &m);
 }

@@ -91,23 +91,38 @@ static void read_expect(struct http1_fields *fields, struct slice value)
 	fields->held = slice_ieq(value, SLICE("100-continue"));
 }
 
+#define TEXT(member) .text = offsetof(struct message, member)
+/* The most frequent ones first. */
+#define KNOWN_FIELDS(FIELD)                                                                                  \
+	FIELD("content-length", .read = read_content_length)                                                 \
+	FIELD("host", TEXT(host))                                                                            \
+	FIELD("connection", .read = read_connection)                                                         \
+	FIELD("expect", .read = read_expect)                                                                 \
+	FIELD("content-encoding", .read = read_content_encoding)                                             \
+	FIELD("transfer-encoding", .read = read_transfer_encoding)                                           \
+	FIELD("user-agent", TEXT(user_agent))                                                                \
+	FIELD("x-request-id", TEXT(request_id))                                                              \
+	FIELD("traceparent", TEXT(traceparent))                                                              \
+	FIELD("tracestate", TEXT(tracestate))                                                                \
+	FIELD("baggage", TEXT(baggage))
+
 static const struct known_field {
 	struct slice name;
 	void (*read)(struct http1_fields *fields, struct slice value); /* or: */
 	size_t text; /* offset of the slice in struct message that gets the value */
 } known_fields[] = {
-	{ SLICE("host"), .text = offsetof(struct message, host) },
-	{ SLICE("connection"), .read = read_connection },
-	{ SLICE("expect"), .read = read_expect },
-	{ SLICE("content-encoding"), .read = read_content_encoding },
-	{ SLICE("content-length"), .read = read_content_length },
-	{ SLICE("transfer-encoding"), .read = read_transfer_encoding },
-	{ SLICE("user-agent"), .text = offsetof(struct message, user_agent) },
-	{ SLICE("x-request-id"), .text = offsetof(struct message, request_id) },
-	{ SLICE("traceparent"), .text = offsetof(struct message, traceparent) },
-	{ SLICE("tracestate"), .text = offsetof(struct message, tracestate) },
-	{ SLICE("baggage"), .text = offsetof(struct message, baggage) },
+#define ROW(name, what) { SLICE(name), what },
+	KNOWN_FIELDS(ROW)
+#undef ROW
 };
+
+/* Most lines are dismissed by their first letter, of which five bits are looked at. */
+static bool may_be_known(char letter)
+{
+#define BIT(name, what) | 1U << ((name)[0] & 31)
+	return (0U KNOWN_FIELDS(BIT)) >> (letter & 31) & 1;
+#undef BIT
+}
 
 static const struct known_field *find_field(struct slice name)
 {
@@ -160,7 +175,8 @@ bool http1_read_fields(struct slice s, size_t *at, struct http1_fields *fields, 
 				return false;
 			next = (size_t)(lf - s.p) + 1;
 		}
-		read_field((struct slice){ s.p + start, next - start }, fields, message);
+		if (may_be_known(s.p[start]))
+			read_field((struct slice){ s.p + start, next - start }, fields, message);
 		*at = next;
 	}
 	return false;

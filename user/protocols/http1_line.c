@@ -24,7 +24,7 @@ static const unsigned char char_class[256] = {
 
 int http1_read_number(struct slice s, unsigned base, uint64_t *ret_number)
 {
-	uint64_t number = 0;
+	int64_t number = 0;
 
 	if (s.len == 0)
 		return -EPROTO;
@@ -32,24 +32,12 @@ int http1_read_number(struct slice s, unsigned base, uint64_t *ret_number)
 		char c = ascii_lower(s.p[i]);
 		unsigned digit = (unsigned char)c - (http1_is_digit(c) ? '0' : 'a' - 10);
 
-		if (!http1_is_hex(c) || digit >= base || number > ((uint64_t)INT64_MAX - digit) / base)
+		if (!http1_is_hex(c) || digit >= base || __builtin_mul_overflow(number, base, &number) ||
+		    __builtin_add_overflow(number, digit, &number))
 			return -EPROTO;
-		number = number * base + digit;
 	}
-	*ret_number = number;
+	*ret_number = (uint64_t)number;
 	return 0;
-}
-
-enum guess http1_line_end(struct slice s, size_t at, size_t *ret_next)
-{
-	if (at < s.len && s.p[at] == '\r')
-		at++;
-	if (at >= s.len)
-		return GUESS_MORE;
-	if (s.p[at] != '\n')
-		return GUESS_NO;
-	*ret_next = at + 1;
-	return GUESS_YES;
 }
 
 enum guess http1_empty_lines(struct slice s, size_t *ret_len)

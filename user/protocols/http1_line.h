@@ -17,9 +17,6 @@ struct http1_line {
  */
 enum guess http1_read_line(enum flow flow, struct slice s, struct http1_line *ret_line);
 
-/* Is there a line end at `at`? Sets *ret_next to the offset behind it. LF alone: RFC 9112 section 2.2. */
-enum guess http1_line_end(struct slice s, size_t at, size_t *ret_next);
-
 /* Steps over the empty lines that s starts with. GUESS_MORE: and all that follows may be one too. */
 enum guess http1_empty_lines(struct slice s, size_t *ret_len);
 
@@ -38,4 +35,17 @@ static inline bool http1_is_hex(char c)
 {
 	c = ascii_lower(c);
 	return http1_is_digit(c) || (c >= 'a' && c <= 'f');
+}
+
+/* Is there a line end at `at`? Sets *ret_next to the offset behind it. LF alone: RFC 9112 section 2.2. */
+static inline enum guess http1_line_end(struct slice s, size_t at, size_t *ret_next)
+{
+	if (at < s.len && s.p[at] == '\r')
+		at++;
+	if (at >= s.len)
+		return GUESS_MORE;
+	if (s.p[at] != '\n')
+		return GUESS_NO;
+	*ret_next = at + 1;
+	return GUESS_YES;
 }
