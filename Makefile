@@ -26,8 +26,11 @@ LDFLAGS ?=
 override CFLAGS += -ffunction-sections -fdata-sections
 override LDFLAGS += -Wl,--gc-sections
 override CFLAGS += -std=gnu11 -D_GNU_SOURCE $(WARN) -MMD -MP
+# The agent is optimised as a whole when it is linked. Its objects hold plain code too, for the tests and the lint.
+LTO ?= -O3 -flto=auto -ffat-lto-objects
 ifeq ($(SAN),1)
 B := build/san
+override LTO :=
 override CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 override LDFLAGS += -fsanitize=address,undefined
 endif
@@ -57,13 +60,13 @@ services: $(B)/order-service $(B)/order-service-incode $(B)/backend ## build the
 
 $(B)/spanhook: $(USER_OBJ)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(USER_LIBS)
+	$(Q)$(CC) $(LTO) $(LDFLAGS) -o $@ $^ $(USER_LIBS)
 
 $(B)/user/hook.o: $(B)/spanhook.skel.h
 $(B)/user/%.o: user/%.c
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) -Iuser -I$(B) -c -o $@ $<
+	$(Q)$(CC) $(CFLAGS) $(LTO) -Iuser -I$(B) -c -o $@ $<
 
 # Each hook source is compiled alone and checkable alone; one object and one skeleton are loaded.
 $(B)/bpf/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h) bpf/drops.def vmlinux.h
@@ -107,7 +110,7 @@ $(B)/workload: $(WORKLOAD_OBJ)
 $(B)/tests/unit/%: tests/unit/%.c $(LIB_OBJ)
 	$(call say,TEST,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -Iuser -I. -o $@ $< $(LIB_OBJ) $(USER_LIBS) -lcmocka -lcjson
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -fno-lto -Iuser -I. -o $@ $< $(LIB_OBJ) $(USER_LIBS) -lcmocka -lcjson
 unit: $(UNIT)
 .PHONY: unit
 

@@ -200,7 +200,7 @@ void target_event(const struct event_process *e)
 /* Reads the start of a file in /proc/PID; returns its length or -errno. */
 static ssize_t read_proc(uint32_t pid, const char *name, char *buf, size_t size)
 {
-	char path[64];
+	char path[96];
 	ssize_t n;
 	int fd;
 
