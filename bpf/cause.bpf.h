@@ -17,13 +17,21 @@ static __always_inline bool is_accepted(const struct sock *sk)
 	return sk->sk_max_ack_backlog;
 }
 
-static __always_inline void cause_set(const struct sock *sk, __u64 sock, __u32 pos)
+/* The current thread's; NULL: none yet. */
+static __always_inline struct cause *cause_of_thread(void)
+{
+	return bpf_task_storage_get(&causes, bpf_get_current_task_btf(), 0, 0);
+}
+
+/* c: of the current thread, NULL: to be made. */
+static __always_inline void cause_set(struct cause *c, const struct sock *sk, __u64 sock, __u32 pos)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct cause *c = bpf_task_storage_get(&causes, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	struct socket *socket = sk->sk_socket;
 	struct file *file = socket ? socket->file : NULL;
 
+	if (!c)
+		c = bpf_task_storage_get(&causes, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!c)
 		return;
 	c->sock = sock;
@@ -39,7 +47,7 @@ static __always_inline void cause_set(const struct sock *sk, __u64 sock, __u32 p
 static __always_inline __u64 cause_sock(__u16 *flags)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct cause *c = bpf_task_storage_get(&causes, task, 0, 0);
+	struct cause *c = cause_of_thread();
 
 	if (!c)
 		return 0;
@@ -52,12 +60,14 @@ static __always_inline __u64 cause_sock(__u16 *flags)
 	return c->sock;
 }
 
-/* The cause of what the current thread does to the socket; adds to flags what is known of the time since. */
-static __always_inline void cause_get(const struct sock *sk, __u64 sock, struct cause *ret_cause,
-				      __u16 *flags)
+/*
+ * The cause of what the current thread, whose c is, does to the socket; adds to flags what is known of the
+ * time since.
+ */
+static __always_inline void cause_get(const struct cause *c, const struct sock *sk, __u64 sock,
+				      struct cause *ret_cause, __u16 *flags)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct cause *c = bpf_task_storage_get(&causes, task, 0, 0);
 
 	ret_cause->sock = c ? c->sock : 0;
 	ret_cause->pos = c ? c->pos : 0;

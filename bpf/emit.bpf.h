@@ -36,16 +36,38 @@ static __always_inline __u64 wake_flags(__u64 now_ns)
 	return BPF_RB_FORCE_WAKEUP;
 }
 
-/* Returns whether the event found room; else its loss was counted. */
-static __always_inline bool emit(struct event *e, __u64 size)
+static __always_inline void count_sent(void)
 {
 	__u32 zero = 0;
 	__u64 *sent = bpf_map_lookup_elem(&events_sent, &zero);
 
 	if (sent)
 		(*sent)++;
+}
+
+/* Returns whether the event found room; else its loss was counted. */
+static __always_inline bool emit(struct event *e, __u64 size)
+{
+	count_sent();
 	if (bpf_ringbuf_output(&ring, e, size, wake_flags(e->time_ns)) == 0)
 		return true;
 	drop(DROP_ring_full);
 	return false;
+}
+
+/* Room for an event, to be filled in and handed to emit_reserved(); NULL: there is none, which was counted.
+ */
+static __always_inline void *emit_reserve(const __u64 size)
+{
+	void *e = bpf_ringbuf_reserve(&ring, size, 0);
+
+	count_sent();
+	if (!e)
+		drop(DROP_ring_full);
+	return e;
+}
+
+static __always_inline void emit_reserved(struct event *e)
+{
+	bpf_ringbuf_submit(e, wake_flags(e->time_ns));
 }

@@ -76,7 +76,7 @@ struct event_data {
 	event_u64 woken_sock; /* the same of the thread that has woken this one since; 0: none has */
 	event_u32 woken_pos;
 	event_u32 reserved;
-	event_u8 data[]; /* head_len + tail_len bytes */
+	event_u8 data[]; /* head_len + tail_len bytes; the record may have more room */
 };
 
 #define EVENT_PATH_LEN 108

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "compat.bpf.h"
+#include "emit.bpf.h"
 
 #define IOVECS_MAX 64 /* vectors that are looked at; what lies beyond is not captured */
 #define TAIL_LEN   64
@@ -15,7 +16,7 @@ struct scratch {
 
 /* Bytes in user memory: one buffer, or vectors of them. */
 struct payload {
-	__u64 buffer;
+	__u64 buffer; /* 0: vectors */
 	__u64 vectors;
 	__u32 vectors_len;
 };
@@ -33,8 +34,20 @@ struct user_msghdr_head {
 	__u64 iovlen;
 };
 
-/* Where the bytes of the current system call lie; false when there are none to be found. */
-static __always_inline bool payload_find(struct payload *ret_payload)
+/* Vectors of which the first holds all of a transfer are as good as a buffer. */
+static __always_inline void payload_take_vectors(struct payload *p, __u64 vectors, __u32 vectors_len,
+						 __u32 len)
+{
+	struct user_iovec first;
+
+	p->vectors = vectors;
+	p->vectors_len = vectors_len;
+	if (bpf_probe_read_user(&first, sizeof(first), (void *)vectors) == 0 && first.len >= len)
+		p->buffer = first.base;
+}
+
+/* Where the len bytes of the current system call lie; false when there are none to be found. */
+static __always_inline bool payload_find(struct payload *ret_payload, __u32 len)
 {
 	struct user_msghdr_head msg;
 	struct call call;
@@ -46,8 +59,7 @@ static __always_inline bool payload_find(struct payload *ret_payload)
 		ret_payload->buffer = call.arg2;
 		return true;
 	case PAYLOAD_VECTOR:
-		ret_payload->vectors = call.arg2;
-		ret_payload->vectors_len = call.arg3;
+		payload_take_vectors(ret_payload, call.arg2, call.arg3, len);
 		return true;
 	case PAYLOAD_MESSAGES:
 		/* Which of several messages this is cannot be told. */
@@ -59,8 +71,7 @@ static __always_inline bool payload_find(struct payload *ret_payload)
 			drop(DROP_payload_unreadable);
 			return false;
 		}
-		ret_payload->vectors = (__u64)msg.iov;
-		ret_payload->vectors_len = msg.iovlen;
+		payload_take_vectors(ret_payload, (__u64)msg.iov, msg.iovlen, len);
 		return true;
 	case PAYLOAD_FILE:
 		return false;
@@ -74,22 +85,6 @@ static __always_inline bool payload_find(struct payload *ret_payload)
 static __always_inline __u32 min_u32(__u32 a, __u32 b)
 {
 	return a < b ? a : b;
-}
-
-static __always_inline int copy_buffer(struct scratch *s, __u64 from, __u32 len, __u32 head_len,
-				       __u32 tail_len)
-{
-	if (head_len > CAPTURE_MAX)
-		head_len = CAPTURE_MAX;
-	if (tail_len > TAIL_LEN)
-		tail_len = TAIL_LEN;
-	if (bpf_probe_read_user(s->data, head_len, (void *)from) < 0)
-		return -1;
-	s->e.head_len = head_len;
-	if (tail_len &&
-	    bpf_probe_read_user(s->data + head_len, tail_len, (void *)(from + len - tail_len)) == 0)
-		s->e.tail_len = tail_len;
-	return 0;
 }
 
 struct vector_walk {
@@ -155,23 +150,76 @@ static __always_inline int copy_vectors(struct scratch *s, const struct payload 
 	return w.failed ? -1 : 0;
 }
 
-/*
- * Fills in s->data, head_len and tail_len for len bytes of a transfer from its byte `at` on, of which `want`
- * may be captured.
- */
-static __always_inline void payload_copy(struct scratch *s, const struct payload *p, __u32 at, __u32 len,
-					 __u32 want)
+/* How much of `len` bytes is captured, of which `want` may be. */
+static __always_inline __u32 payload_head_len(__u32 len, __u32 want)
 {
-	__u32 head_len = min_u32(len, min_u32(want, CAPTURE_MAX));
-	__u32 tail_len = min_u32(len - head_len, TAIL_LEN);
-	int err;
+	return min_u32(len, min_u32(want, CAPTURE_MAX));
+}
 
-	s->e.head_len = s->e.tail_len = 0;
-	err = p->buffer ? copy_buffer(s, p->buffer + at, len, head_len, tail_len)
-			: copy_vectors(s, p, at, len, head_len, tail_len);
-	if (err) {
-		s->e.head_len = s->e.tail_len = 0;
-		s->e.h.flags |= EVENT_NO_PAYLOAD;
-		drop(DROP_payload_unreadable);
-	}
+static __always_inline __u32 payload_tail_len(__u32 len, __u32 head_len)
+{
+	return min_u32(len - head_len, TAIL_LEN);
+}
+
+static __always_inline void payload_failed(struct event_data *e)
+{
+	e->head_len = e->tail_len = 0;
+	e->h.flags |= EVENT_NO_PAYLOAD;
+	drop(DROP_payload_unreadable);
+}
+
+/*
+ * Emits an event with the bytes at `from`, which are copied right to the ring: into one of a few sizes, since
+ * the verifier wants to know how large it is. room: at least head_len.
+ */
+static __always_inline void emit_with_room(const struct event_data *header, __u64 from, __u32 head_len,
+					   __u32 tail_len, const __u32 room)
+{
+	struct event_data *e = emit_reserve(sizeof(*e) + room + TAIL_LEN);
+
+	if (!e)
+		return;
+	__builtin_memcpy(e, header, sizeof(*e));
+	if (head_len > room)
+		head_len = room;
+	if (tail_len > TAIL_LEN)
+		tail_len = TAIL_LEN;
+	e->head_len = head_len;
+	e->tail_len = 0;
+	if (bpf_probe_read_user(e->data, head_len, (void *)from) < 0)
+		payload_failed(e);
+	else if (tail_len && bpf_probe_read_user(e->data + head_len, tail_len,
+						 (void *)(from + header->len - tail_len)) == 0)
+		e->tail_len = tail_len;
+	emit_reserved(&e->h);
+}
+
+/* Emits header->len bytes at `from`, of which `want` may be captured. */
+static __always_inline void emit_buffer(const struct event_data *header, __u64 from, __u32 want)
+{
+	__u32 head_len = payload_head_len(header->len, want);
+	__u32 tail_len = payload_tail_len(header->len, head_len);
+
+	if (head_len <= 64)
+		emit_with_room(header, from, head_len, tail_len, 64);
+	else if (head_len <= 256)
+		emit_with_room(header, from, head_len, tail_len, 256);
+	else if (head_len <= 1024)
+		emit_with_room(header, from, head_len, tail_len, 1024);
+	else
+		emit_with_room(header, from, head_len, tail_len, CAPTURE_MAX);
+}
+
+/* Emits s->e.len bytes of vectors from their byte `at` on, of which `want` may be captured. */
+static __always_inline void emit_vectors(struct scratch *s, const struct payload *p, __u32 at, __u32 want)
+{
+	__u32 head_len = payload_head_len(s->e.len, want);
+	__u64 size;
+
+	s->e.tail_len = 0;
+	if (copy_vectors(s, p, at, s->e.len, head_len, payload_tail_len(s->e.len, head_len)))
+		payload_failed(&s->e);
+	size = sizeof(s->e) + s->e.head_len + s->e.tail_len;
+	if (size <= sizeof(*s))
+		emit(&s->e.h, size);
 }

@@ -175,7 +175,7 @@ static __always_inline void announce(struct sock *sk, struct sock_state *s, stru
 	e->tx_pos = tx_pos;
 	e->rx_pos = rx_pos;
 	e->h.flags |= waiting_flags(sk);
-	cause_get(sk, s->id, &cause, &e->h.flags);
+	cause_get(cause_of_thread(), sk, s->id, &cause, &e->h.flags);
 	e->cause_sock = cause.sock;
 	e->woken_sock = cause.woken_sock;
 	e->woken_pos = cause.woken_pos;
@@ -226,7 +226,6 @@ __noinline int emit_piece(struct pieces *p)
 {
 	struct scratch *scratch;
 	__u32 len, slot;
-	__u64 size;
 
 	if (!p)
 		return 1;
@@ -238,10 +237,10 @@ __noinline int emit_piece(struct pieces *p)
 	if (p->want > CAPTURE_MAX)
 		len = min_u32(len, CAPTURE_MAX);
 	scratch->e.len = len;
-	payload_copy(scratch, &p->payload, p->at, len, p->want);
-	size = sizeof(scratch->e) + scratch->e.head_len + scratch->e.tail_len;
-	if (size <= sizeof(*scratch))
-		emit(&scratch->e.h, size);
+	if (p->payload.buffer)
+		emit_buffer(&scratch->e, p->payload.buffer + p->at, p->want);
+	else
+		emit_vectors(scratch, &p->payload, p->at, p->want);
 	scratch->e.pos += len;
 	p->at += len;
 	p->want -= min_u32(p->want, len);
@@ -270,7 +269,7 @@ static __always_inline void transfer(struct sock *sk, __u32 slot, __u32 len, __u
 	struct tcp_sock *tp = NULL;
 	struct pieces pieces = {};
 	__u32 tx_pos, rx_pos;
-	struct cause cause;
+	struct cause cause, *own;
 
 	if (!is_target(pid) || !is_stream(sk))
 		return;
@@ -312,7 +311,8 @@ static __always_inline void transfer(struct sock *sk, __u32 slot, __u32 len, __u
 
 	scratch->e.pos = dir ? tx_pos : rx_pos;
 	scratch->e.len = len;
-	cause_get(sk, s->id, &cause, &scratch->e.h.flags);
+	own = cause_of_thread();
+	cause_get(own, sk, s->id, &cause, &scratch->e.h.flags);
 	scratch->e.cause_sock = cause.sock;
 	scratch->e.cause_pos = cause.pos;
 	scratch->e.woken_sock = cause.woken_sock;
@@ -320,10 +320,10 @@ static __always_inline void transfer(struct sock *sk, __u32 slot, __u32 len, __u
 	scratch->e.reserved = 0;
 	scratch->e.h.flags |= waiting_flags(sk);
 	if (!dir && len)
-		cause_set(sk, s->id, rx_pos + len);
+		cause_set(own, sk, s->id, rx_pos + len);
 	pieces.slot = slot;
 	pieces.len = len;
-	if (no_payload || !len || !payload_find(&pieces.payload)) {
+	if (no_payload || !len || !payload_find(&pieces.payload, len)) {
 		scratch->e.head_len = scratch->e.tail_len = 0;
 		scratch->e.h.flags |= EVENT_NO_PAYLOAD;
 		emit(&scratch->e.h, sizeof(scratch->e));

@@ -70,9 +70,19 @@ void ring_dispatch(const void *record, size_t size)
 		drop_add(DROP_event_malformed, 1);
 }
 
+/* What a record holds of its room, which may be larger: what is behind it was never written. */
+static size_t used(const void *record, size_t size)
+{
+	const struct event_data *e = record;
+	bool data = size >= sizeof(*e) && e->h.type == EVENT_DATA && data_fits(e, size);
+
+	return data ? sizeof(*e) + e->head_len + e->tail_len : size;
+}
+
 static int sample(void *ctx, void *record, size_t size)
 {
 	(void)ctx;
+	size = used(record, size);
 	batch_bytes += size;
 	if (tapped)
 		tapped(record, size);
