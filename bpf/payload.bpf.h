@@ -180,6 +180,9 @@ static __always_inline void emit_with_room(const struct event_data *header, __u6
 	if (!e)
 		return;
 	__builtin_memcpy(e, header, sizeof(*e));
+	/* Else clang drops what the verifier has to see right here. */
+	barrier_var(head_len);
+	barrier_var(tail_len);
 	if (head_len > room)
 		head_len = room;
 	if (tail_len > TAIL_LEN)
