@@ -14,6 +14,29 @@ struct scratch {
 	__u8 data[2 * CAPTURE_MAX + TAIL_LEN];
 };
 
+/* Of the programs of a variant each has a scratch of its own: it may be preempted for another. */
+enum {
+	SCRATCH_send,
+	SCRATCH_recv,
+};
+enum {
+	SCRATCH_inet_sendmsg,
+	SCRATCH_inet6_sendmsg,
+	SCRATCH_unix_stream_sendmsg,
+	SCRATCH_inet_recvmsg,
+	SCRATCH_inet6_recvmsg,
+	SCRATCH_unix_stream_recvmsg,
+	SCRATCH_generic_splice_sendpage,
+	SCRATCHES_LEN,
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, SCRATCHES_LEN);
+	__type(key, __u32);
+	__type(value, struct scratch);
+} scratches __weak SEC(".maps");
+
 /* Bytes in user memory: one buffer, or vectors of them. */
 struct payload {
 	__u64 buffer; /* 0: vectors */
@@ -168,6 +191,16 @@ static __always_inline void payload_failed(struct event_data *e)
 	drop(DROP_payload_unreadable);
 }
 
+static __always_inline void emit_without_bytes(const struct event_data *header)
+{
+	struct event_data *e = emit_reserve(sizeof(*e));
+
+	if (!e)
+		return;
+	__builtin_memcpy(e, header, sizeof(*e));
+	emit_reserved(&e->h);
+}
+
 /*
  * Emits an event with the bytes at `from`, which are copied right to the ring: into one of a few sizes, since
  * the verifier wants to know how large it is. room: at least head_len.
@@ -213,14 +246,18 @@ static __always_inline void emit_buffer(const struct event_data *header, __u64 f
 		emit_with_room(header, from, head_len, tail_len, CAPTURE_MAX);
 }
 
-/* Emits s->e.len bytes of vectors from their byte `at` on, of which `want` may be captured. */
-static __always_inline void emit_vectors(struct scratch *s, const struct payload *p, __u32 at, __u32 want)
+/* Emits header->len bytes of vectors from their byte `at` on, of which `want` may be captured. */
+static __always_inline void emit_vectors(const struct event_data *header, __u32 slot, const struct payload *p,
+					 __u32 at, __u32 want)
 {
-	__u32 head_len = payload_head_len(s->e.len, want);
+	struct scratch *s = bpf_map_lookup_elem(&scratches, &slot);
+	__u32 head_len = payload_head_len(header->len, want);
 	__u64 size;
 
-	s->e.tail_len = 0;
-	if (copy_vectors(s, p, at, s->e.len, head_len, payload_tail_len(s->e.len, head_len)))
+	if (!s)
+		return;
+	s->e = *header;
+	if (copy_vectors(s, p, at, header->len, head_len, payload_tail_len(header->len, head_len)))
 		payload_failed(&s->e);
 	size = sizeof(s->e) + s->e.head_len + s->e.tail_len;
 	if (size <= sizeof(*s))

@@ -41,29 +41,6 @@ enum {
 /* Captured of each event, whatever came before it in its direction's turn: room for a head. */
 #define LEAD_LEN 1024
 
-/* Of the programs of a variant each has a scratch of its own: it may be preempted for another. */
-enum {
-	SCRATCH_send,
-	SCRATCH_recv,
-};
-enum {
-	SCRATCH_inet_sendmsg,
-	SCRATCH_inet6_sendmsg,
-	SCRATCH_unix_stream_sendmsg,
-	SCRATCH_inet_recvmsg,
-	SCRATCH_inet6_recvmsg,
-	SCRATCH_unix_stream_recvmsg,
-	SCRATCH_generic_splice_sendpage,
-	SCRATCHES_LEN,
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, SCRATCHES_LEN);
-	__type(key, __u32);
-	__type(value, struct scratch);
-} scratches SEC(".maps");
-
 static __always_inline bool is_stream(const struct sock *sk)
 {
 	__u16 family = sk->__sk_common.skc_family;
@@ -211,7 +188,8 @@ static __always_inline struct sock_state *sock_state_create(struct sock *sk)
 
 /* A transfer that is sent piece by piece. */
 struct pieces {
-	__u32 slot; /* of its scratch */
+	struct event_data e; /* without its bytes */
+	__u32 slot;          /* of its scratch */
 	struct payload payload;
 	__u32 at; /* bytes of it that were sent */
 	__u32 len;
@@ -224,24 +202,19 @@ struct pieces {
  */
 __noinline int emit_piece(struct pieces *p)
 {
-	struct scratch *scratch;
-	__u32 len, slot;
+	__u32 len;
 
 	if (!p)
-		return 1;
-	slot = p->slot;
-	scratch = bpf_map_lookup_elem(&scratches, &slot);
-	if (!scratch)
 		return 1;
 	len = p->len - p->at;
 	if (p->want > CAPTURE_MAX)
 		len = min_u32(len, CAPTURE_MAX);
-	scratch->e.len = len;
+	p->e.len = len;
 	if (p->payload.buffer)
-		emit_buffer(&scratch->e, p->payload.buffer + p->at, p->want);
+		emit_buffer(&p->e, p->payload.buffer + p->at, p->want);
 	else
-		emit_vectors(scratch, &p->payload, p->at, p->want);
-	scratch->e.pos += len;
+		emit_vectors(&p->e, p->slot, &p->payload, p->at, p->want);
+	p->e.pos += len;
 	p->at += len;
 	p->want -= min_u32(p->want, len);
 	return p->at >= p->len;
@@ -263,19 +236,19 @@ static __always_inline void check_whole(struct sock_state *s)
 
 static __always_inline void transfer(struct sock *sk, __u32 slot, __u32 len, __u16 dir, bool no_payload)
 {
-	__u32 pid = bpf_get_current_pid_tgid() >> 32;
+	__u64 owner = bpf_get_current_pid_tgid();
+	struct pieces pieces = { .slot = slot, .len = len };
+	struct event_data *e = &pieces.e;
 	struct sock_state *s;
 	struct scratch *scratch;
 	struct tcp_sock *tp = NULL;
-	struct pieces pieces = {};
 	__u32 tx_pos, rx_pos;
 	struct cause cause, *own;
 
-	if (!is_target(pid) || !is_stream(sk))
+	if (!is_target(owner >> 32) || !is_stream(sk))
 		return;
 	s = sock_state_create(sk);
-	scratch = bpf_map_lookup_elem(&scratches, &slot);
-	if (!s || !scratch)
+	if (!s)
 		return;
 
 	/* Positions of the first byte of this transfer, and of the next in the other direction. */
@@ -302,31 +275,29 @@ static __always_inline void transfer(struct sock *sk, __u32 slot, __u32 len, __u
 		s->last_dir = dir;
 		s->capture_left = s->whole ? WHOLE_LEN : settings.capture_len;
 	}
-	event_init(&scratch->e.h, EVENT_DATA, dir, s->id);
+	event_init(&e->h, EVENT_DATA, dir, s->id);
 	if (tp && dir)
-		scratch->e.h.time_ns = tcp_sent_ns(tp, scratch->e.h.time_ns);
-	if (!s->announced_ns || scratch->e.h.time_ns - s->announced_ns > ANNOUNCE_NS)
-		announce(sk, s, (struct event_conn *)scratch->data, bpf_get_current_pid_tgid(), tx_pos,
-			 rx_pos);
+		e->h.time_ns = tcp_sent_ns(tp, e->h.time_ns);
+	if (!s->announced_ns || e->h.time_ns - s->announced_ns > ANNOUNCE_NS) {
+		scratch = bpf_map_lookup_elem(&scratches, &slot);
+		if (scratch)
+			announce(sk, s, (struct event_conn *)scratch->data, owner, tx_pos, rx_pos);
+	}
 
-	scratch->e.pos = dir ? tx_pos : rx_pos;
-	scratch->e.len = len;
+	e->pos = dir ? tx_pos : rx_pos;
+	e->len = len;
 	own = cause_of_thread();
-	cause_get(own, sk, s->id, &cause, &scratch->e.h.flags);
-	scratch->e.cause_sock = cause.sock;
-	scratch->e.cause_pos = cause.pos;
-	scratch->e.woken_sock = cause.woken_sock;
-	scratch->e.woken_pos = cause.woken_pos;
-	scratch->e.reserved = 0;
-	scratch->e.h.flags |= waiting_flags(sk);
+	cause_get(own, sk, s->id, &cause, &e->h.flags);
+	e->cause_sock = cause.sock;
+	e->cause_pos = cause.pos;
+	e->woken_sock = cause.woken_sock;
+	e->woken_pos = cause.woken_pos;
+	e->h.flags |= waiting_flags(sk);
 	if (!dir && len)
 		cause_set(own, sk, s->id, rx_pos + len);
-	pieces.slot = slot;
-	pieces.len = len;
 	if (no_payload || !len || !payload_find(&pieces.payload, len)) {
-		scratch->e.head_len = scratch->e.tail_len = 0;
-		scratch->e.h.flags |= EVENT_NO_PAYLOAD;
-		emit(&scratch->e.h, sizeof(scratch->e));
+		e->h.flags |= EVENT_NO_PAYLOAD;
+		emit_without_bytes(e);
 		return;
 	}
 	if (len > s->capture_left)

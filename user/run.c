@@ -34,7 +34,7 @@
 #include "tape.h"
 #include "target.h"
 
-#define BUSY_WAIT_MS 30 /* longer than the kernel's WAKE_IDLE_NS: what comes after it wakes us */
+#define BUSY_WAIT_MS 50 /* longer than the kernel's WAKE_IDLE_NS: what comes after it wakes us */
 #define IDLE_WAIT_MS 1000
 #define SECOND_NS    1000000000ULL
 
