@@ -27,7 +27,7 @@ override CFLAGS += -ffunction-sections -fdata-sections
 override LDFLAGS += -Wl,--gc-sections
 override CFLAGS += -std=gnu11 -D_GNU_SOURCE $(WARN) -MMD -MP
 # The agent is optimised as a whole when it is linked. Its objects hold plain code too, for the tests and the lint.
-LTO ?= -O3 -flto=auto -ffat-lto-objects
+LTO ?= -O3 -flto=auto -ffat-lto-objects -fno-plt
 ifeq ($(SAN),1)
 B := build/san
 override LTO :=

@@ -167,7 +167,7 @@ bool http1_read_fields(struct slice s, size_t *at, struct http1_fields *fields, 
 	while ((lf = memchr(s.p + *at, '\n', s.len - *at))) {
 		size_t start = *at, next = (size_t)(lf - s.p) + 1;
 
-		if (http1_line_end(s, start, at) == GUESS_YES)
+		if (s.p[start] <= '\r' && http1_line_end(s, start, at) == GUESS_YES)
 			return true;
 		while (next < s.len && (s.p[next] == ' ' || s.p[next] == '\t')) {
 			lf = memchr(s.p + next, '\n', s.len - next);
