@@ -265,6 +265,15 @@ struct files_struct {
 
 struct bpf_local_storage;
 
+struct return_instance {
+	unsigned long stack;
+	struct return_instance *next;
+};
+
+struct uprobe_task {
+	struct return_instance *return_instances;
+};
+
 struct task_struct {
 	struct thread_info thread_info;
 	struct mm_struct *mm;
@@ -275,6 +284,7 @@ struct task_struct {
 	struct files_struct *files;
 	struct bpf_local_storage *bpf_storage;
 	struct signal_struct *signal;
+	struct uprobe_task *utask;
 };
 
 struct linux_binprm {

@@ -48,6 +48,8 @@ struct {
 	__type(value, struct call_stack);
 } call_stacks SEC(".maps");
 
+#define RETURN_INSTANCES_MAX 64 /* MAX_URETPROBE_DEPTH of kernel/events/uprobes.c */
+
 static __always_inline bool is_off(__u32 number)
 {
 	const struct function_reads *f = bpf_map_lookup_elem(&functions, &number);
@@ -63,9 +65,38 @@ static __always_inline __u64 trampoline(void)
 	return BPF_CORE_READ(task, mm, uprobes_state.xol_area, vaddr);
 }
 
+struct instance_walk {
+	struct return_instance *at;
+	__u64 sp;
+	bool found;
+};
+
+/* One of the returns that the kernel waits for in this thread, the innermost first, for bpf_loop(). */
+static long see_instance(__u32 i, struct instance_walk *w)
+{
+	struct return_instance *at = w->at;
+
+	if (!at)
+		return 1;
+	w->found = BPF_CORE_READ(at, stack) == w->sp;
+	w->at = BPF_CORE_READ(at, next);
+	return w->found;
+}
+
+/* Is a call open whose return nobody will be told of? The kernel takes note of it until then all the same. */
+static __always_inline bool is_awaited(__u64 sp)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct instance_walk walk = { .at = BPF_CORE_READ(task, utask, return_instances), .sp = sp };
+
+	bpf_loop(RETURN_INSTANCES_MAX, see_instance, &walk, 0);
+	return walk.found;
+}
+
 struct unwind {
 	struct call_stack *stack;
 	__u64 sp;
+	__u32 function; /* that returns */
 	bool tail_call;
 };
 
@@ -81,7 +112,8 @@ static long unwind_frame(__u32 i, struct unwind *u)
 	if (top >= CALL_DEPTH_MAX)
 		return 1;
 	f = &u->stack->frames[top];
-	if (!is_off(f->function) && (f->sp > u->sp || (f->sp == u->sp && u->tail_call)))
+	if ((f->sp > u->sp || (f->sp == u->sp && u->tail_call)) &&
+	    (!is_off(f->function) || is_awaited(f->sp)))
 		return 1;
 	u->stack->depth = top;
 	return 0;
@@ -231,7 +263,7 @@ static long find_frame(__u32 i, struct unwind *u)
 	if (top >= CALL_DEPTH_MAX)
 		return 1;
 	f = &u->stack->frames[top];
-	if (f->sp >= u->sp && !is_off(f->function))
+	if (f->sp > u->sp || (f->sp == u->sp && (f->function == u->function || !is_off(f->function))))
 		return 1;
 	u->stack->depth = top;
 	return 0;
@@ -251,6 +283,7 @@ int function__return(struct pt_regs *regs)
 	if (!s || !program)
 		return 0;
 	u.stack = s;
+	u.function = number;
 	u.sp = regs->sp - FUNCTION_POPPED;
 	bpf_loop(CALL_DEPTH_MAX, find_frame, &u, 0);
 	top = s->depth - 1;

@@ -209,6 +209,8 @@ static void add_values(struct work *w, const struct function *f, const struct ev
 
 static void finish(struct work *w, uint64_t end_ns)
 {
+	/* What it has done since it was let go may not be below it. */
+	w->span.incomplete |= w->function->reads.off;
 	w->finished = true;
 	w->span.end_ns = end_ns > w->span.start_ns ? end_ns : w->span.start_ns;
 	link_finish(w);
@@ -249,10 +251,22 @@ static void release(struct thread *t)
 	t->calls = NULL;
 }
 
-/* The innermost of the first depth calls that has a span. */
-static struct work *innermost(const struct call_stack *s, uint32_t depth)
+/* The innermost of the calls that has a span. */
+static struct work *innermost(const struct call_stack *s)
 {
+	uint32_t depth = s->depth;
+
 	while (depth && !s->calls[depth - 1])
+		depth--;
+	return depth ? s->calls[depth - 1] : NULL;
+}
+
+/* ... and whose return would have been seen. */
+static struct work *innermost_sure(const struct call_stack *s)
+{
+	uint32_t depth = s->depth;
+
+	while (depth && (!s->calls[depth - 1] || s->calls[depth - 1]->function->reads.off))
 		depth--;
 	return depth ? s->calls[depth - 1] : NULL;
 }
@@ -260,7 +274,7 @@ static struct work *innermost(const struct call_stack *s, uint32_t depth)
 static struct work *begin(const struct call_stack *s, const struct function *f, const struct event_call *e)
 {
 	enum evidence evidence = EVIDENCE_THREAD;
-	struct work *outer = innermost(s, s->depth), *parent = outer, *w;
+	struct work *outer = innermost(s), *parent = outer, *w;
 
 	stat_add(STAT_requests, 1);
 	w = work_new();
@@ -365,12 +379,12 @@ struct work *function_within(uint32_t pid, uint32_t tid)
 	struct thread *t = thread_find(tid);
 	struct call_stack *s = t ? t->calls : NULL;
 
-	return s && s->pid == pid && s->returns_lost == returns_lost ? innermost(s, s->depth) : NULL;
+	return s && s->pid == pid && s->returns_lost == returns_lost ? innermost_sure(s) : NULL;
 }
 
 static bool is_over(const struct call_stack *s)
 {
-	const struct work *w = innermost(s, s->depth);
+	const struct work *w = innermost(s);
 
 	return w && w->span.process && w->span.process->exited;
 }

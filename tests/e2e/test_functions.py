@@ -151,6 +151,7 @@ OWN static int hidden(int n) { HERE; sink += n; return n; }
 OWN void sleeps(int n) { HERE; sink += n; printf("inside\n"); fflush(stdout); for (;;) pause(); }
 OWN void leaves(int n) { HERE; sink += n; exit(0); }
 OWN int often(int n) { HERE; sink += n; sink -= n; return n; }
+OWN int visits(int n) { char line[64]; HERE; for (int i = 0; i < n; i++) visits(0); if (n) { printf("inside\n"); fflush(stdout); fgets(line, 64, stdin); last(n); HERE; } return n; }
 static void *thread(void *arg) { (void)arg; sleeps(1); return NULL; }
 
 int main(int argc, char **argv)
@@ -177,6 +178,7 @@ int main(int argc, char **argv)
 		if (!strcmp(line, "sleep\n")) sleeps(2);
 		if (!strcmp(line, "leave\n")) leaves(3);
 		if (!strcmp(line, "often\n")) for (int i = 0; i < 60000; i++) often(i);
+		if (!strcmp(line, "visit\n")) { visits(1000); last(1); }
 		if (!strcmp(line, "fork\n") && fork() == 0) { last(77); _exit(0); }
 		printf("done %s", line);
 		fflush(stdout);
@@ -357,6 +359,20 @@ def test_too_often(hard, agent):
     assert "--function-rate 100" in tracer.err()
     program.do("tail")
     tracer.wait_spans(1, name="last")
+
+
+def test_let_go_while_open(watch):
+    """What a call does after its function was let go is within it still, and that it has returned is not known."""
+    program, tracer = watch("visits(n)", "last(n)", options=("--function-rate", "100", "--function-cpu", "1000"))
+    program.do("visit", "inside")
+    wait_until(lambda: "visits was called" in tracer.err(), "the function to be let go")
+    program.do("go on", "done visit")
+    spans = tracer.finish()
+    (visit,) = [s for s in spans if s["name"] == "visits" and s["attributes"]["n"]]
+    within, after = sorted((s for s in spans if s["name"] == "last"), key=lambda s: s["timestamp"])
+    assert (within["attributes"]["n"], within["parent_span_id"]) == (1000, visit["span_id"])
+    assert after["attributes"]["n"] == 1 and "parent_span_id" not in after
+    assert visit["incomplete"] and "incomplete" not in within and "incomplete" not in after
 
 
 def test_command(folder, started):

@@ -329,6 +329,64 @@ static void return_lost(void **state)
 	assert_true(call_of("outer", 0)->incomplete);
 }
 
+/*
+ * The function is let go while a call of it is open: the calls that it makes of others say that it still is,
+ * and between them that is not known.
+ */
+static void let_go(void **state)
+{
+	struct end server = server_end(1), call = client_end(3);
+	uint64_t before = stat_get(STAT_calls_unreturned);
+	const struct span *outer, *request;
+
+	(void)state;
+	call.pid = call.tid = PID_SERVER;
+	feed_conn(&server);
+	feed_conn(&call);
+	feed_recv(&server, GET("/orders"));
+	enter(PID_SERVER, OTHER, 0);
+	enter(PID_SERVER, OUTER, 1);
+	function_at(OUTER)->reads.off = true;
+	enter(PID_SERVER, INNER, 2);
+	feed_send(&call, GET("/within"));
+	feed_recv(&call, OK_EMPTY);
+	leave(PID_SERVER, INNER, 2);
+	feed_send(&call, GET("/unknown"));
+	feed_recv(&call, OK_EMPTY);
+	leave(PID_SERVER, OTHER, 0);
+	feed_send(&call, GET("/outside"));
+	feed_recv(&call, OK_EMPTY);
+	feed_send(&server, OK_EMPTY);
+	feed_end();
+	request = find_span("/orders");
+	outer = call_of("outer", 0);
+	check_below(call_of("other", 0), request);
+	check_below(outer, call_of("other", 0));
+	check_below(call_of("inner", 0), outer);
+	check_below(find_span("/within"), call_of("inner", 0));
+	check_below(find_span("/unknown"), call_of("other", 0));
+	check_below(find_span("/outside"), request);
+	assert_true(outer->incomplete);
+	check_whole(call_of("inner", 0));
+	check_whole(call_of("other", 0));
+	assert_int_equal(stat_get(STAT_calls_unreturned) - before, 1);
+}
+
+/* The return was still seen: what was between it and the moment of letting go may be missing below it. */
+static void let_go_and_returned(void **state)
+{
+	uint64_t before = stat_get(STAT_calls_unreturned);
+
+	(void)state;
+	enter(PID_SERVER, OUTER, 0);
+	function_at(OUTER)->reads.off = true;
+	leave(PID_SERVER, OUTER, 0);
+	feed_end();
+	assert_true(call_of("outer", 0)->incomplete);
+	assert_int_equal(call_of("outer", 0)->end_ns, feed_ns);
+	assert_int_equal(stat_get(STAT_calls_unreturned), before);
+}
+
 static const struct attribute *attribute_of(const struct span *s, const char *name)
 {
 	for (int i = 0; i < s->attributes_len; i++)
@@ -494,6 +552,7 @@ int main(void)
 		function_spine_test(begun_before),   function_spine_test(return_lost),
 		function_spine_test(values),         function_spine_test(rules),
 		function_spine_test(random_records), function_spine_test(no_room),
+		function_spine_test(let_go),         function_spine_test(let_go_and_returned),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

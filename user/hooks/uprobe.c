@@ -59,11 +59,11 @@ static int attach(const struct function *f, const char *path, uint64_t offset)
 
 static void detach(uint32_t number)
 {
-	struct function_reads reads = function_at(number)->reads;
+	struct function *f = function_at(number);
 
-	/* Its open calls will not be seen to return: the kernel's side is to forget them. */
-	reads.off = true;
-	bpf_map_update_elem(functions_fd, &number, &reads, BPF_ANY);
+	/* Its open calls will not be seen to return: both sides are to know before it is so. */
+	f->reads.off = true;
+	bpf_map_update_elem(functions_fd, &number, &f->reads, BPF_ANY);
 	take_off(&probes[number]);
 }
 
