@@ -531,6 +531,8 @@ int config_set(const struct option_row *row, const char *value, struct config *c
 	return strcmp(value, "false") == 0 ? 0 : -EINVAL;
 }
 
+static const char agent_listen[] = "127.0.0.1:9090";
+
 int config_parse(enum command command, int argc, char **argv, struct config *ret_config)
 {
 	const char *no_color = getenv("NO_COLOR"); /* no-color.org */
@@ -541,13 +543,16 @@ int config_parse(enum command command, int argc, char **argv, struct config *ret
 	c.color = isatty(STDOUT_FILENO) && !(no_color && no_color[0]);
 	if (command == COMMAND_AGENT) {
 		c.output = OUTPUT_NONE;
-		c.listen = "127.0.0.1:9090";
+		c.listen = agent_listen;
 	}
 	err = take_arguments(command, argc, argv, &c, given);
 	if (!err)
 		err = take_environment(command, &c, given);
 	if (!err && c.config_path)
 		err = config_file_take(command, rows, ROWS_LEN, given, &c);
+	/* What replays must not be in the way of the agent that runs. */
+	if (c.replay_path && c.listen == agent_listen)
+		c.listen = NULL;
 	if (!err)
 		err = check(command, &c);
 	if (err)

@@ -11,6 +11,9 @@
 #include "base/wall.h"
 #include "exit_code.h"
 #include "export.h"
+#include "function.h"
+#include "function_tape.h"
+#include "http.h"
 #include "ring.h"
 #include "round.h"
 #include "summary.h"
@@ -50,7 +53,7 @@ static void ignore_rejected(uint32_t pid)
 	(void)pid;
 }
 
-/* Returns 0 or -EPROTO when the record is none of its kind. */
+/* Returns 0, -ENOMEM, or -EPROTO when the record is none of its kind. */
 static int apply(enum tape_kind kind, const void *data, size_t len)
 {
 	struct tape_names n;
@@ -74,6 +77,8 @@ static int apply(enum tape_kind kind, const void *data, size_t len)
 		n.command[sizeof(n.command) - 1] = n.service[sizeof(n.service) - 1] = '\0';
 		names_put(&n);
 		return 0;
+	case TAPE_FUNCTION:
+		return function_tape_take(data, len);
 	case TAPE_ROUND:
 	case TAPE_END:
 		if (len != sizeof(now_ns))
@@ -122,19 +127,25 @@ int replay(const struct config *config, bool attach)
 	random_seed(start.seed);
 	wall_fix(start.wall_offset_ns);
 	if ((err = pool_init(&names_pool, sizeof(struct tape_names), PROCESSES_MAX)) ||
-	    (err = table_init(&names, PROCESSES_MAX)) ||
+	    (err = table_init(&names, PROCESSES_MAX)) || (err = functions_init()) ||
 	    (err = rounds_init(config, attach, ignore_rejected))) {
 		log_error("cannot reserve memory: %s", strerror(-err));
 		return EXIT_FAILED;
 	}
 	targets_resolve_from(names_get);
-	if (export_start(config))
+	if ((config->listen && http_start(config)) || export_start(config))
 		return EXIT_FAILED;
+	http_set_ready(true);
 	err = play(&r, config->replay_path);
 	export_stop();
+	http_stop();
 	if (attach)
 		summary_report(config, last_ns - first_ns);
 	rounds_fini();
+	functions_fini();
+	function_tape_fini();
+	table_free(&names);
+	pool_free(&names_pool);
 	tape_free(&r);
 	return err ? EXIT_FAILED : EXIT_OK;
 }

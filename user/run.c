@@ -19,6 +19,7 @@
 #include "exit_code.h"
 #include "export.h"
 #include "function.h"
+#include "function_tape.h"
 #include "hook.h"
 #include "hooks/mapping.h"
 #include "hooks/plan.h"
@@ -172,8 +173,10 @@ static void plan_sqlite(const struct config *config)
 	targets_each(sqlite_probes_look);
 }
 
+/* A function is written down before the first event that may be its own. */
 static void record_event(const void *record, size_t size)
 {
+	function_tape_add();
 	tape_add(TAPE_EVENT, record, size);
 }
 

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 /* Changes with every layout below or in bpf/event.h. */
-#define TAPE_VERSION 1
+#define TAPE_VERSION 2
 
 enum tape_kind {
 	TAPE_EVENT = 1, /* a record of the ring */
@@ -18,6 +18,7 @@ enum tape_kind {
 	TAPE_NAMES,     /* struct tape_names: a process was looked up */
 	TAPE_ROUND,     /* uint64_t: after events, or none; CLOCK_MONOTONIC in ns */
 	TAPE_END,       /* uint64_t: tracing ended; CLOCK_MONOTONIC in ns */
+	TAPE_FUNCTION,  /* function_tape.c: the next function that is traced */
 };
 
 struct tape_start {

@@ -12,6 +12,8 @@ import pytest
 import servers
 from harness import BINARY
 from test_agent import load
+from test_functions import FUNCTIONS, NAMES, OUTCOMES
+from test_order_service import backend, order_service, post  # fixtures among them
 
 
 @pytest.fixture
@@ -52,6 +54,27 @@ def test_same_spans(folder, started, agent, open_folder):
     assert again == first
     live = [json.loads(line) for line in done.stdout.splitlines()]
     assert [span for span in live if "trace_id" in span] == [json.loads(line) for line in first.splitlines()]
+
+
+def test_functions_and_statements(folder, order_service, agent, open_folder):
+    """The tape knows the functions: their values, the rules of their errors, and SQLite's statements in them."""
+    tape, log = pathlib.Path(folder, "spans.tape"), pathlib.Path(folder, "first.jsonl")
+    service = order_service()
+    tracer = agent("-p", service.pid, *FUNCTIONS, "--record", tape, "--log", log)
+    for order, status, *_ in OUTCOMES:
+        assert post(service, order)[0] == status
+    tracer.wait_metric(len(OUTCOMES), "http_server_request_duration_seconds_count")
+    tracer.stop()
+    first = log.read_bytes()
+    spans = [json.loads(line) for line in first.splitlines()]
+    assert {s["name"] for s in spans if s["kind"] == "internal"} == set(NAMES)
+    assert {s["error_type"] for s in spans if s["kind"] == "internal" and "error_type" in s} == {"ENOENT", "EREMOTEIO"}
+    assert any(s.get("db_system_name") == "sqlite" for s in spans)
+    shared = open_folder / "t.tape"
+    shared.write_bytes(tape.read_bytes())
+    done, again = replay(shared, open_folder)
+    assert done.returncode == 0, done.stderr
+    assert again == first
 
 
 def test_cut_tape(folder, started, agent, open_folder):
