@@ -128,11 +128,11 @@ $(B)/fuzz/%: tests/fuzz/%.c $(FUZZ_OBJ)
 	$(Q)$(CLANG) $(FUZZ_CFLAGS) -fsanitize=fuzzer -o $@ $< $(FUZZ_OBJ) $(USER_LIBS) -lcjson
 
 # Objects wait for the packages when a target that promises them is asked for.
-ifneq ($(filter deps demo accuracy test,$(MAKECMDGOALS)),)
+ifneq ($(filter deps demo accuracy recordings test,$(MAKECMDGOALS)),)
 $(USER_OBJ) $(BPF_OBJ) $(ORDER_OBJ) $(INCODE_OBJ) $(BACKEND_OBJ) $(WORKLOAD_OBJ) $(UNIT) $(FUZZ): | deps
 endif
 deps: ## install the Debian packages that are missing (root)
-	$(Q)tests/deps.sh build $(if $(filter deps accuracy test,$(MAKECMDGOALS)),test)
+	$(Q)tests/deps.sh build $(if $(filter deps accuracy recordings test,$(MAKECMDGOALS)),test)
 demo: deps all ## trace the order service and show the result (root); STORE=postgres: on PostgreSQL and Redis
 	$(Q)B=$(B) service/demo.sh
 bench: all $(B)/idle ## the figures of the README: throughput, CPU, memory (root)
@@ -145,6 +145,8 @@ compare: all ## lay Spanhook beside in-code tracing of the same process (root)
 	$(Q)B=$(B) tests/compare/run
 bench-compare: all ## the price of in-code tracing and of Spanhook (root)
 	$(Q)B=$(B) tests/compare/bench
+recordings: deps all $(B)/workload ## record the workloads of tests/recordings again (root)
+	$(Q)B=$(B) tests/recordings/make
 test: deps all unit $(B)/workload ## run every test (root)
 	$(Q)B=$(B) tests/run
 vm: all ## test inside Debian's kernels under QEMU; KERNELS="6.1 6.12-arm64": only these
@@ -159,7 +161,7 @@ fuzz: $(FUZZ) ## run every fuzzer for TIME seconds
 install: $(B)/spanhook ## install to DESTDIR/PREFIX
 	$(Q)install -D -m 755 $< $(DESTDIR)$(PREFIX)/bin/spanhook
 	$(Q)install -D -m 644 user/spanhook.1 $(DESTDIR)$(PREFIX)/share/man/man1/spanhook.1
-.PHONY: deps demo bench bench-guest accuracy compare bench-compare test vm lint fuzz install
+.PHONY: deps demo bench bench-guest accuracy compare bench-compare recordings test vm lint fuzz install
 
 clean: ## remove build/
 	$(Q)rm -rf build
