@@ -2,7 +2,7 @@
 /*
  * Fuzzes what is read of bodies: the first line of the input is a field, such as length(response.body.items);
  * what follows is the body. What json_find() takes is JSON to another parser too, and values hold to their
- *bounds.
+ * bounds.
  *
  *	build/fuzz/body -max_total_time=600 CORPUS tests/fuzz/body
  */

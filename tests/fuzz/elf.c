@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Fuzzes what reads the files of traced processes: the input is a file that is opened, listed and described
- *as
- * --functions-list does, and of whose functions every argument is read. Programs are seeds.
+ * as --functions-list does, and of whose functions every argument is read. Programs are seeds.
  *
  *	build/fuzz/elf -max_total_time=600 -max_len=65536 CORPUS
  */

@@ -9,9 +9,11 @@
  *	c N      at most 2^N bytes of each event are captured
  *	d N      N events get lost
  *	b N      the positions go back by N
- *	a F      the connection is announced; F: 1 fresh, 2 it is not connected yet, 4 who connected is
- *unknown s ONFE   its state turns from O to N; F: 1, 2 the shutdowns, 4 closed; E: the error p CTP    change
- *C of thread T's process, whose parent is P's w N      2^N ms pass r BYTES  a record as it is
+ *	a F      the connection is announced; F: 1 fresh, 2 not connected yet, 4 by whom is unknown
+ *	s ONFE   its state turns from O to N; F: 1, 2 the shutdowns, 4 closed; E: the error
+ *	p CTP    change C of thread T's process, whose parent is P's
+ *	w N      2^N ms pass
+ *	r BYTES  a record as it is
  *
  *	build/fuzz/events -max_total_time=600 CORPUS tests/fuzz/events tests/protocols/http1
  */
@@ -24,6 +26,7 @@
 #include "base/random.h"
 #include "conn.h"
 #include "exchange.h"
+#include "function.h"
 #include "link.h"
 #include "metric.h"
 #include "ring.h"
@@ -287,13 +290,16 @@ static void sink(struct span *span)
 	HOLD(span->has_parent == (span->evidence != EVIDENCE_UNKNOWN));
 	HOLD(memcmp(span->trace_id, none, 16) != 0 && memcmp(span->span_id, none, 8) != 0);
 	HOLD(!span->status || span->first_byte_ns);
-	HOLD(span->status || span->error_type || span->incomplete);
+	/* What other protocols and functions say when all went well is nothing. */
+	HOLD(span->status || span->error_type || span->incomplete || strcmp(span->protocol, "http"));
 	metrics_add(span);
 }
 
 static void tick(void)
 {
 	conns_tick(now_ns);
+	functions_tick();
+	sqlite_tick();
 	links_tick(now_ns);
 	settle_flush(sink);
 }
@@ -359,6 +365,8 @@ static void finish(void)
 	struct work *works[SPANS_MAX];
 
 	lost = 0;
+	sqlite_end(now_ns);
+	functions_end(now_ns);
 	conns_end(now_ns);
 	links_tick(UINT64_MAX);
 	targets_resolve(0);
@@ -380,6 +388,27 @@ static void reject(uint32_t pid)
 	(void)pid;
 }
 
+/* A function with a value of every type on each side, and a rule. */
+static void make_function(void)
+{
+	static struct enumerator names[] = { { -1, "MINUS" }, { 0, "ZERO" }, { 5, "FIVE" } };
+	struct function *f = function_new();
+
+	HOLD(f);
+	strcpy(f->name, "function");
+	for (uint32_t i = 0; i < READS_MAX; i++) {
+		enum value_type type = (enum value_type)(i % (VALUE_STRING + 1));
+
+		f->values[i] =
+			(struct value){ .name = "value", .type = type, .size = (uint8_t)(1u << i % 4) };
+		if (type == VALUE_ENUM)
+			f->values[i].names = names, f->values[i].names_len = 3;
+		f->reads.reads[i].at_return = i & 1;
+		f->reads.reads_len++;
+	}
+	f->rule = (struct error_rule){ .comparison = COMPARE_LESS, .is_errno = true, .read = 1 };
+}
+
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	static const struct config config = {
@@ -393,8 +422,9 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 
 	(void)argc, (void)argv;
 	HOLD(!random_init() && !work_init(config.spans_max) && !links_init(config.spans_max) &&
-	     !targets_init(&config, reject) && !conns_init(&config) && !sqlite_init() &&
+	     !targets_init(&config, reject) && !conns_init(&config) && !sqlite_init() && !functions_init() &&
 	     !metrics_init(&config));
+	make_function();
 	return 0;
 }
 
