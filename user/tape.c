@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "../bpf/event.h"
+#include "base/log.h"
 #include "stats.h"
 
 struct head {
@@ -19,7 +20,9 @@ struct head {
 static const char magic[8] = "spanhook";
 static char buffer[TAPE_ROOM + TAPE_RECORD_MAX + sizeof(struct head)] __attribute__((aligned(8)));
 static size_t buffer_len;
+static uint32_t buffer_events;
 static int fd = -1;
+static bool ended; /* for want of room on the disk */
 
 static size_t padded(size_t len)
 {
@@ -53,7 +56,7 @@ int tape_create(const char *path, uint64_t wall_offset_ns, const uint64_t seed[4
 	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
-	buffer_len = 0;
+	buffer_len = buffer_events = 0;
 	if ((err = write_all((const char *)&start, sizeof(start))))
 		tape_close();
 	return err;
@@ -63,25 +66,33 @@ void tape_add(enum tape_kind kind, const void *data, size_t len)
 {
 	struct head head = { kind, (uint32_t)len };
 
-	if (fd < 0)
+	if (fd < 0 && !ended)
 		return;
-	if (len > TAPE_RECORD_MAX || buffer_len + sizeof(head) + padded(len) > sizeof(buffer)) {
-		drop_add(DROP_tape_full, 1);
+	if (ended || len > TAPE_RECORD_MAX || buffer_len + sizeof(head) + padded(len) > sizeof(buffer)) {
+		drop_add(DROP_tape_full, kind == TAPE_EVENT);
 		return;
 	}
 	memcpy(buffer + buffer_len, &head, sizeof(head));
 	memcpy(buffer + buffer_len + sizeof(head), data, len);
 	memset(buffer + buffer_len + sizeof(head) + len, 0, padded(len) - len);
 	buffer_len += sizeof(head) + padded(len);
+	buffer_events += kind == TAPE_EVENT;
 }
 
 int tape_flush(void)
 {
+	off_t start = fd < 0 ? 0 : lseek(fd, 0, SEEK_CUR);
 	int err = fd < 0 ? 0 : write_all(buffer, buffer_len);
 
-	buffer_len = 0;
-	if (err)
+	if (err) {
+		/* The tape ends with what was written before, whole. */
+		if (start < 0 || ftruncate(fd, start))
+			log_warn("the last record on the tape may not be complete");
+		drop_add(DROP_tape_full, buffer_events);
 		tape_close();
+		ended = true;
+	}
+	buffer_len = buffer_events = 0;
 	return err;
 }
 
@@ -90,6 +101,7 @@ void tape_close(void)
 	if (fd >= 0)
 		close(fd);
 	fd = -1;
+	ended = false;
 }
 
 int tape_open(const char *path, struct tape *ret_tape, struct tape_start *ret_start)

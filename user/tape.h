@@ -46,7 +46,7 @@ int tape_create(const char *path, uint64_t wall_offset_ns, const uint64_t seed[4
 void tape_add(enum tape_kind kind, const void *data, size_t len);
 
 /* Writes what was added, which must be done for every TAPE_ROOM bytes. Returns 0 or -errno: recording is
- * over. */
+ * over, and the events that were not written, or are added from then on, are counted as dropped. */
 #define TAPE_ROOM (2 << 20)
 int tape_flush(void);
 void tape_close(void);
