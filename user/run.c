@@ -342,8 +342,13 @@ int run(const struct config *config, bool attach)
 
 	attached = attach;
 	catch_signals();
-	if (config->replay_path)
-		return replay(config, attach);
+	if (config->replay_path) {
+		status = replay(config, attach);
+		report_losses();
+		if (config->stats)
+			report_stats();
+		return status;
+	}
 	if (init(config))
 		return EXIT_FAILED;
 	if (config->listen && http_start(config))
