@@ -3,16 +3,27 @@
 
 #include "stats.h"
 
-#define NONE (-1)
+#define PASSED(symbol)  (STAT_##symbol + 1)
+#define DROPPED(symbol) (DROP_##symbol + 1)
 
 const struct account accounts[] = {
-	{ "kernel", "events", STAT_events_sent, { STAT_events, NONE }, { DROP_ring_full, NONE } },
+	{ "kernel", "events", STAT_events_sent, { PASSED(events) }, { DROPPED(ring_full) } },
+	{ "ring",
+	  "events",
+	  STAT_events,
+	  { PASSED(events_used), PASSED(events_ignored) },
+	  { DROPPED(event_malformed), DROPPED(function_unknown), DROPPED(stacks_full),
+	    DROPPED(processes_full), DROPPED(connections_full), DROPPED(out_of_order) } },
 	{ "span",
 	  "requests",
 	  STAT_requests,
-	  { STAT_spans, STAT_spans_hidden },
-	  { DROP_pending_full, DROP_spans_full } },
-	{ "export", "spans", STAT_queued, { STAT_exported, NONE }, { DROP_queue_full, DROP_send_failed } },
+	  { PASSED(spans), PASSED(spans_hidden) },
+	  { DROPPED(pending_full), DROPPED(spans_full) } },
+	{ "export",
+	  "spans",
+	  STAT_queued,
+	  { PASSED(exported) },
+	  { DROPPED(queue_full), DROPPED(send_failed) } },
 };
 const size_t accounts_len = sizeof(accounts) / sizeof(accounts[0]);
 
@@ -20,8 +31,8 @@ uint64_t account_passed(const struct account *a)
 {
 	uint64_t sum = 0;
 
-	for (int i = 0; i < ACCOUNT_PARTS; i++)
-		sum += a->passed[i] == NONE ? 0 : stat_get((enum stat_id)a->passed[i]);
+	for (int i = 0; i < ACCOUNT_PARTS && a->passed[i]; i++)
+		sum += stat_get((enum stat_id)(a->passed[i] - 1));
 	return sum;
 }
 
@@ -29,8 +40,8 @@ uint64_t account_dropped(const struct account *a)
 {
 	uint64_t sum = 0;
 
-	for (int i = 0; i < ACCOUNT_PARTS; i++)
-		sum += a->dropped[i] == NONE ? 0 : drop_get((enum drop_id)a->dropped[i]);
+	for (int i = 0; i < ACCOUNT_PARTS && a->dropped[i]; i++)
+		sum += drop_get((enum drop_id)(a->dropped[i] - 1));
 	return sum;
 }
 

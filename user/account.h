@@ -5,14 +5,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ACCOUNT_PARTS 2
+#define ACCOUNT_PARTS 6
 
 struct account {
-	const char *stage; /* as in bpf/drops.def, or a word like those */
-	const char *what;  /* is counted */
-	int seen;          /* enum stat_id */
-	int passed[ACCOUNT_PARTS];
-	int dropped[ACCOUNT_PARTS]; /* enum drop_id; unused ones: -1 */
+	const char *stage;          /* as in bpf/drops.def, or a word like those */
+	const char *what;           /* is counted */
+	int seen;                   /* enum stat_id */
+	int passed[ACCOUNT_PARTS];  /* enum stat_id, each plus one; 0: no more */
+	int dropped[ACCOUNT_PARTS]; /* enum drop_id, each plus one */
 };
 
 extern const struct account accounts[];

@@ -152,14 +152,14 @@ static void set_position(struct stream *s, uint32_t pos)
 	s->positioned = true;
 }
 
-void conn_announced(const struct event_conn *e)
+bool conn_announced(const struct event_conn *e)
 {
 	struct process *p = target_find(e->h.pid);
 	struct conn *c;
 	bool known;
 
 	if (!p)
-		return;
+		return false;
 	c = table_get(&by_sock, e->h.sock);
 	/* A socket whose connection has ended may connect anew. */
 	if (c && e->h.flags & EVENT_CLIENT && !e->local_port) {
@@ -168,7 +168,7 @@ void conn_announced(const struct event_conn *e)
 	}
 	known = c;
 	if (!c && !(c = conn_new(e->h.sock)))
-		return;
+		return false;
 	c->last_ns = e->h.time_ns;
 	c->local = (struct address){ .family = e->family, .port = e->local_port };
 	c->peer = (struct address){ .family = e->family, .port = e->peer_port };
@@ -186,7 +186,7 @@ void conn_announced(const struct event_conn *e)
 		c->path_len = (uint8_t)strnlen(c->path, c->path_len);
 	end_add(c);
 	if (known)
-		return;
+		return true;
 	set_owner(c, &e->h, p);
 	c->fresh = e->h.flags & EVENT_FRESH;
 	c->client = e->h.flags & EVENT_CLIENT;
@@ -196,10 +196,11 @@ void conn_announced(const struct event_conn *e)
 		set_cause(c, &e->h, e->cause_sock, e->woken_sock, e->woken_pos);
 		c->nonblock = e->h.flags & EVENT_NONBLOCK;
 		link_connect(c);
-		return;
+		return true;
 	}
 	set_position(&c->streams[TX], e->tx_pos);
 	set_position(&c->streams[RX], e->rx_pos);
+	return true;
 }
 
 static void set_opaque(struct conn *c)
@@ -366,7 +367,7 @@ static void transfer_unread(struct conn *c, unsigned dir)
 		work_ref(c->asked_for);
 }
 
-void conn_data(const struct event_data *e)
+bool conn_data(const struct event_data *e)
 {
 	unsigned dir = e->h.flags & EVENT_TX ? TX : RX;
 	struct slice head = { (const char *)e->data, e->head_len };
@@ -375,10 +376,10 @@ void conn_data(const struct event_data *e)
 	struct conn *c;
 
 	if (!p)
-		return;
+		return false;
 	c = table_get(&by_sock, e->h.sock);
 	if (!c && !(c = conn_new(e->h.sock)))
-		return;
+		return false;
 	c->last_ns = e->h.time_ns;
 	set_owner(c, &e->h, p);
 	set_cause(c, &e->h, e->cause_sock, e->woken_sock, e->woken_pos);
@@ -388,27 +389,28 @@ void conn_data(const struct event_data *e)
 		peer_ended(c, e->h.time_ns);
 		if (c->close_by_ns)
 			conn_end(c, c->close_error, e->h.time_ns);
-		return;
+		return true;
 	}
 	stat_add(STAT_traffic_bytes, e->len);
 	c->caught_up = dir == TX && e->cause_sock == c->sock && e->cause_pos == c->streams[RX].next_pos;
 	if (!check_position(c, dir, e))
-		return;
+		return false;
 	turn(c, dir);
 	if (c->opaque) {
 		stat_add(c->parser ? STAT_opaque_bytes : STAT_unknown_bytes, e->len);
 		transfer_unread(c, dir);
-		return;
+		return true;
 	}
 	if (!c->parser && !recognise(c, dir, e->pos, e->len, head, e->h.time_ns)) {
 		transfer_unread(c, dir);
-		return;
+		return true;
 	}
 	transfer(c, dir, e, head, tail);
 	if (c->streams[dir].lost && c->streams[dir].open)
 		timed_add(c);
 	if (c->close_by_ns && !c->pending)
 		conn_free(c);
+	return true;
 }
 
 static const char *connect_error(uint32_t error)

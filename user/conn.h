@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "../bpf/event.h"
@@ -108,9 +109,9 @@ struct conn {
 int conns_init(const struct config *config);
 void conns_fini(void);
 
-/* Hot path: what the kernel saw. */
-void conn_data(const struct event_data *e);
-void conn_announced(const struct event_conn *e);
+/* Hot path: what the kernel saw. Those that return false had no use for the event, and counted why. */
+bool conn_data(const struct event_data *e);
+bool conn_announced(const struct event_conn *e);
 void conn_state(const struct event_state *e);
 
 /* Ends what can only end by time: call it every 50 ms or so. Returns whether anything waits for the next. */

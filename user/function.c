@@ -299,13 +299,18 @@ static struct work *begin(const struct call_stack *s, const struct function *f, 
 	return w;
 }
 
-static void entered(const struct event_call *e)
+static bool entered(const struct event_call *e)
 {
-	struct call_stack *s = stack_of(e);
+	struct call_stack *s;
 	struct work *w;
 
-	if (!s)
-		return;
+	if (!target_find(e->h.pid))
+		return false;
+	s = stack_of(e);
+	if (!s) {
+		drop_add(DROP_stacks_full, 1);
+		return false;
+	}
 	unwind(s, s->pid == e->h.pid ? e->depth : 0, s->last_ns);
 	while (s->depth < e->depth)
 		s->calls[s->depth++] = NULL;
@@ -317,6 +322,7 @@ static void entered(const struct event_call *e)
 		add_values(w, &functions[e->function], e);
 	s->calls[s->depth++] = w;
 	stat_add(STAT_calls, 1);
+	return true;
 }
 
 static void returned(const struct event_call *e)
@@ -348,23 +354,23 @@ static void end_all(struct thread *t, uint64_t end_ns)
 	release(t);
 }
 
-void function_event(const struct event_call *e)
+bool function_event(const struct event_call *e)
 {
 	struct thread *t = thread_find(e->h.tid);
 
 	if (e->h.type == EVENT_UNWIND) {
 		if (t && t->calls)
 			end_all(t, e->h.time_ns);
-		return;
+		return true;
 	}
-	if (e->function >= functions_used)
-		drop_add(DROP_function_unknown, 1);
-	else if (e->depth >= CALL_DEPTH_MAX)
-		drop_add(DROP_event_malformed, 1);
-	else if (e->h.type == EVENT_CALL)
-		entered(e);
-	else
-		returned(e);
+	if (e->function >= functions_used || e->depth >= CALL_DEPTH_MAX) {
+		drop_add(e->function >= functions_used ? DROP_function_unknown : DROP_event_malformed, 1);
+		return false;
+	}
+	if (e->h.type == EVENT_CALL)
+		return entered(e);
+	returned(e);
+	return true;
 }
 
 void function_returns_lost(uint32_t n)

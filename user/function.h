@@ -75,8 +75,9 @@ void function_drop(struct function *f);
 struct function *function_at(uint32_t number);
 uint32_t functions_len(void);
 
-/* An entry, a return, or the end of all calls of a thread. */
-void function_event(const struct event_call *e);
+/* An entry, a return, or the end of all calls of a thread. Returns false when there was no use for it, which
+ * is counted. */
+bool function_event(const struct event_call *e);
 
 /* So many returns were lost in the kernel by the time of an event: what is believed to be open may not be. */
 void function_returns_lost(uint32_t n);

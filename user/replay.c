@@ -16,6 +16,7 @@
 #include "http.h"
 #include "ring.h"
 #include "round.h"
+#include "stats.h"
 #include "summary.h"
 #include "tape.h"
 
@@ -62,7 +63,10 @@ static int apply(enum tape_kind kind, const void *data, size_t len)
 
 	switch (kind) {
 	case TAPE_EVENT:
-		ring_dispatch(data, len);
+		/* Only what found room in the ring is on the tape. */
+		stat_add(STAT_events_sent, 1);
+		stat_add(STAT_events, 1);
+		stat_add(STAT_events_used, ring_dispatch(data, len));
 		return 0;
 	case TAPE_TARGET:
 		if (len != sizeof(pid))

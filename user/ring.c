@@ -19,7 +19,7 @@
 
 static struct ring_buffer *ring;
 static int wait_fd = -1;
-static size_t batch, batch_bytes;
+static size_t batch, batch_used, batch_bytes;
 static void (*tapped)(const void *record, size_t size);
 
 static bool data_fits(const struct event_data *e, size_t size)
@@ -44,7 +44,7 @@ static bool sql_fits(const struct event_sql *e, size_t size)
 	return e->text_len < SQL_TEXT_LEN && size >= sizeof(*e) + e->text_len;
 }
 
-void ring_dispatch(const void *record, size_t size)
+bool ring_dispatch(const void *record, size_t size)
 {
 	const struct event *e = record;
 	bool of_socket = size >= sizeof(*e) && e->sock;
@@ -53,21 +53,23 @@ void ring_dispatch(const void *record, size_t size)
 		function_returns_lost(e->returns_lost);
 	if (of_socket && size >= sizeof(struct event_data) && e->type == EVENT_DATA &&
 	    data_fits(record, size))
-		conn_data(record);
-	else if (of_socket && size >= sizeof(struct event_conn) && e->type == EVENT_CONN)
-		conn_announced(record);
-	else if (of_socket && size >= sizeof(struct event_state) && e->type == EVENT_STATE)
+		return conn_data(record);
+	if (of_socket && size >= sizeof(struct event_conn) && e->type == EVENT_CONN)
+		return conn_announced(record);
+	if (of_socket && size >= sizeof(struct event_state) && e->type == EVENT_STATE) {
 		conn_state(record);
-	else if (size >= sizeof(*e) && e->type == EVENT_PROCESS && process_fits(record, size))
-		target_event(record);
-	else if (size >= sizeof(struct event_call) && e->type >= EVENT_CALL && e->type <= EVENT_UNWIND &&
-		 call_fits(record, size))
-		function_event(record);
-	else if (size >= sizeof(struct event_sql) && (e->type == EVENT_SQL_ROW || e->type == EVENT_SQL_END) &&
-		 sql_fits(record, size))
-		sqlite_event(record);
-	else
-		drop_add(DROP_event_malformed, 1);
+		return true;
+	}
+	if (size >= sizeof(*e) && e->type == EVENT_PROCESS && process_fits(record, size))
+		return target_event(record);
+	if (size >= sizeof(struct event_call) && e->type >= EVENT_CALL && e->type <= EVENT_UNWIND &&
+	    call_fits(record, size))
+		return function_event(record);
+	if (size >= sizeof(struct event_sql) && (e->type == EVENT_SQL_ROW || e->type == EVENT_SQL_END) &&
+	    sql_fits(record, size))
+		return sqlite_event(record);
+	drop_add(DROP_event_malformed, 1);
+	return false;
 }
 
 /* What a record holds of its room, which may be larger: what is behind it was never written. */
@@ -86,7 +88,7 @@ static int sample(void *ctx, void *record, size_t size)
 	batch_bytes += size;
 	if (tapped)
 		tapped(record, size);
-	ring_dispatch(record, size);
+	batch_used += ring_dispatch(record, size);
 	return ++batch < BATCH && batch_bytes < BATCH_BYTES ? 0 : -ECANCELED;
 }
 
@@ -127,9 +129,10 @@ void ring_wait(int timeout_ms)
 
 size_t ring_poll(void)
 {
-	batch = batch_bytes = 0;
+	batch = batch_used = batch_bytes = 0;
 	ring_buffer__consume(ring);
 	stat_add(STAT_events, batch);
+	stat_add(STAT_events_used, batch_used);
 	stat_add(STAT_event_bytes, batch_bytes);
 	return batch;
 }

@@ -18,5 +18,5 @@ size_t ring_poll(void);
 /* Shows every record to tap before it is dispatched; NULL: no more. */
 void ring_tap(void (*tap)(const void *record, size_t size));
 
-/* Checks and dispatches one record. */
-void ring_dispatch(const void *record, size_t size);
+/* Checks and dispatches one record. Returns false when there was no use for it, which is counted. */
+bool ring_dispatch(const void *record, size_t size);

@@ -155,10 +155,13 @@ static void ended(const struct event_sql *e, struct execution *x)
 	finish(w, e->h.time_ns);
 }
 
-void sqlite_event(const struct event_sql *e)
+bool sqlite_event(const struct event_sql *e)
 {
-	struct execution *x = table_find(&by_statement, hash_mix(e->h.pid, e->statement), is_same, e);
+	struct execution *x;
 
+	if (!target_find(e->h.pid))
+		return false;
+	x = table_find(&by_statement, hash_mix(e->h.pid, e->statement), is_same, e);
 	if (x && x->work->span.start_ns != e->start_ns) {
 		give_up(x, e->start_ns);
 		x = NULL;
@@ -167,6 +170,7 @@ void sqlite_event(const struct event_sql *e)
 		ended(e, x);
 	else if (!x)
 		first_row(e);
+	return true;
 }
 
 static struct execution *execution_at(uint32_t i)

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "../bpf/event.h"
@@ -13,8 +14,8 @@
 int sqlite_init(void);
 void sqlite_fini(void);
 
-/* The first row or the end of an execution. */
-void sqlite_event(const struct event_sql *e);
+/* The first row or the end of an execution. Returns false when there was no use for it, which is counted. */
+bool sqlite_event(const struct event_sql *e);
 
 /* Ends the executions of processes that have ended. */
 void sqlite_tick(void);

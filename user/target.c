@@ -116,7 +116,10 @@ struct process *target_find(uint32_t pid)
 
 	if (!p)
 		p = process_new(pid);
-	return p && !p->ignored ? p : NULL;
+	if (!p || !p->ignored)
+		return p;
+	stat_add(STAT_events_ignored, 1);
+	return NULL;
 }
 
 static bool matches(const char *path)
@@ -145,7 +148,7 @@ static void set_names(struct process *p, const struct event_process *e)
 }
 
 /* A new program in a known process is a new service; spans of the old one keep their names. */
-static void executed(const struct event_process *e)
+static bool executed(const struct event_process *e)
 {
 	struct process *old = table_get(&by_pid, e->h.pid), *p;
 	bool known = old && !old->ignored;
@@ -154,47 +157,46 @@ static void executed(const struct event_process *e)
 		process_gone(old);
 	p = process_new(e->h.pid);
 	if (!p)
-		return;
+		return false;
 	set_names(p, e);
 	/* The path is as the caller named it, and a script's is not its interpreter's: /proc decides, if it
 	 * can. */
 	p->undecided = !known;
+	return true;
 }
 
-static void forked(const struct event_process *e)
+static bool forked(const struct event_process *e)
 {
 	struct process *p, *parent = table_get(&by_pid, e->parent);
 
 	if (table_get(&by_pid, e->h.pid))
-		return;
+		return true;
 	p = process_new(e->h.pid);
 	if (!p)
-		return;
+		return false;
 	set_names(p, e);
 	if (parent)
 		memcpy(p->service, parent->service, sizeof(p->service));
+	return true;
 }
 
-void target_event(const struct event_process *e)
+bool target_event(const struct event_process *e)
 {
 	struct process *p;
 
 	switch (e->change) {
 	case PROCESS_FORKED:
-		forked(e);
-		break;
+		return forked(e);
 	case PROCESS_EXECED:
-		executed(e);
-		break;
+		return executed(e);
 	case PROCESS_SELECTED:
-		target_find(e->h.pid);
-		break;
+		return target_find(e->h.pid);
 	case PROCESS_EXITED:
 		p = table_get(&by_pid, e->h.pid);
 		if (p)
 			process_gone(p);
-		break;
 	}
+	return true;
 }
 
 /* Reads the start of a file in /proc/PID; returns its length or -errno. */

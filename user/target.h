@@ -63,12 +63,13 @@ int target_children(uint32_t pid, int (*add)(uint32_t pid));
 /* Calls see() for each process that is known. */
 void targets_each(void (*see)(uint32_t pid));
 
-/* The process, made known when an event is the first to speak of it; NULL: not traced, or no room. Hot path.
- */
+/* The process of an event, made known when it is the first to speak of it; NULL: not to be traced, or no
+ * room, which is counted. Hot path. */
 struct process *target_find(uint32_t pid);
 
-/* Follows fork, exec and exit. Hot path. */
-void target_event(const struct event_process *e);
+/* Follows fork, exec and exit. Returns false when there was no use for the event, which is counted. Hot path.
+ */
+bool target_event(const struct event_process *e);
 
 /* Reads the names of the processes that are new. Not for the hot path: it opens files in /proc. */
 void targets_resolve(uint64_t now_ns);

@@ -163,7 +163,8 @@ static inline void feed(const void *record, size_t size)
 	assert_true(size <= FEED_RECORD);
 	memcpy(at, record, size);
 	ASAN_POISON_MEMORY_REGION(at + size, room - size);
-	ring_dispatch(at, size);
+	stat_add(STAT_events, 1);
+	stat_add(STAT_events_used, ring_dispatch(at, size));
 	ASAN_UNPOISON_MEMORY_REGION(at + size, room - size);
 }
 
