@@ -56,6 +56,7 @@ INCODE_WRAP := create_order validate_user validate_products reserve_inventory ca
 	create_order_record publish_order_created_event MHD_start_daemon MHD_queue_response \
 	MHD_create_response_from_buffer curl_easy_perform curl_easy_setopt sqlite3_step
 BACKEND_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard service/base/*.c service/backend/*.c))
+BENCH := $(addprefix $(B)/bench/,pace echo idle)
 UNIT := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/*_test.c))
 FUZZ := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/*.c))
 
@@ -104,7 +105,7 @@ $(B)/tests/accuracy/%.o: tests/accuracy/%.c
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) -c -o $@ $<
-$(B)/idle: tests/bench/idle.c
+$(BENCH): $(B)/bench/%: tests/bench/%.c
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $<
@@ -140,8 +141,8 @@ deps: ## install the Debian packages that are missing (root)
 	$(Q)tests/deps.sh build $(if $(filter deps accuracy recordings test,$(MAKECMDGOALS)),test)
 demo: deps all ## trace the order service and show the result (root); STORE=postgres: on PostgreSQL and Redis
 	$(Q)B=$(B) service/demo.sh
-bench: all $(B)/idle ## the figures of the README: throughput, CPU, memory (root)
-	$(Q)B=$(B) tests/bench/run
+bench: all $(BENCH) ## the cost report: throughput, latency, CPU, memory, loss; ONLY="nginx-static redis": a part (root)
+	$(Q)B=$(B) tests/bench/run $(ONLY:%=--only %) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SECONDS),--seconds $(SECONDS))
 bench-guest: all ## the cost to 0.2 %, in a guest whose clock counts instructions
 	$(Q)B=$(B) tests/bench/guest
 accuracy: deps all $(B)/workload ## how many parents are right; of ONLY=workload at LOAD=open requests, if given (root)

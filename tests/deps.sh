@@ -13,6 +13,7 @@ declare -A packages=(
 		redis-server redis-tools memcached
 		postgresql mariadb-server mariadb-client libmariadb-dev python3-pymysql
 		mount iproute2 nftables
+		strace bpftrace python3-bpfcc
 		qemu-system-x86 qemu-system-arm gcc-aarch64-linux-gnu binutils cpio"
 	[stores]="postgresql redis-server util-linux"
 )

@@ -59,7 +59,7 @@ settle() {
 	[ -z "$agent" ] || wait_for 10 has_counted $((total + 1)) || :
 }
 paced() {
-	pace 8080 /index.html 8 "$RATE" "$1"
+	pace -c 8 -r "$RATE" -d "$1" 8080 /index.html
 }
 closed() {
 	wrk -t1 -c8 -d"$1"s http://127.0.0.1:8080/index.html
