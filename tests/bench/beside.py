@@ -20,7 +20,7 @@ def measure(folder, args, say):
         title = "Spanhook" if name == "traced" else name
         own = rounds.values(results, name, "closed", "agent_ns", 1e3, "requests")
         costs = [*rounds.cost_figures(results, rate, name), figure.figure("its own CPU", "us", own)]
-        figures += [{**one, "measure": f"{title}: {one['measure']}"} for one in costs]
+        figures += [{**one, "measure": f"{title}, {one['measure']}"} for one in costs]
     figures += [figure.figure(name, "", note=why) for name, why in why_not.items()]
     rounds.merge_histograms(results)
     return {"figures": figures, "rounds": results, "rate": rate, "missing": why_not}

@@ -12,8 +12,9 @@ from stores import Postgres, Redis
 from targets import Nginx, need
 from tracer import Tracer
 
-REDIS_COMMANDS = 200000
-PGBENCH_CLIENTS, PGBENCH_TRANSACTIONS = 8, 20000
+REDIS_COMMANDS = 100000  # for each second of --seconds
+PGBENCH_CLIENTS = 8
+PGBENCH_TRANSACTIONS = 4000  # of each client for each second of --seconds
 
 
 def equal_figures(rows):
@@ -73,7 +74,7 @@ def redis(folder, args, say):
     server = Redis(folder)
     tracer = Tracer(folder, [server.pid])
     before = server.calls()
-    server.benchmark("-P", "16", "-c", "32", "-n", str(REDIS_COMMANDS // 2), "-r", "10000", "-t", "set,get")
+    server.benchmark("-P", "16", "-c", "32", "-n", str(int(REDIS_COMMANDS * args.seconds) // 2), "-r", "10000", "-t", "set,get")
     true = {kind: server.calls()[kind] - before.get(kind, 0) for kind in ("set", "get")}
 
     def seen():
@@ -95,7 +96,7 @@ def postgres(folder, args, say):
     for mode in ("simple", "extended", "prepared"):
         tracer = Tracer(folder, [server.pid], "--exe", f"{server.bin}/pgbench")
         server.pgbench_calls(mode)
-        load = ["-M", mode, "-c", str(PGBENCH_CLIENTS), "-j", "2", "-t", str(PGBENCH_TRANSACTIONS)]
+        load = ["-M", mode, "-c", str(PGBENCH_CLIENTS), "-j", "2", "-t", str(int(PGBENCH_TRANSACTIONS * args.seconds))]
         run = subprocess.run(server.pgbench(*load), check=True, capture_output=True, text=True)
         calls = server.pgbench_calls(mode)
         true = {f"{end} {kind}": n for end in ("client", "server") for kind, n in calls.items()}

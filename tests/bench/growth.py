@@ -15,6 +15,7 @@ from tracer import Tracer
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 1024\r\n\r\n" + b"x" * 1024
 SOME = 20000  # requests for each second of --seconds
+REACHED = 0.95  # of a rate: the last answers come after its end
 
 
 def nginx(folder, path, connections):
@@ -107,9 +108,11 @@ def point_figure(dimension, n, untraced, traced):
 
 
 def loss_figures(traced):
-    """At the highest rate."""
+    """At the highest rate; not judged when it was not reached."""
     reached = statistics.median(r["requests"] / r["seconds"] for r in traced)
     note = f"{reached:,.0f}/s reached"
+    if reached < REACHED * DIMENSIONS["rate"].points[-1]:
+        return [figure.figure(measure, "", note=f"only {note}") for measure in ("dropped", "not counted")]
     return [
         figure.figure("dropped", "", [sum(r["dropped"] for r in traced)], note=note),
         figure.figure("not counted", "", [sum(max(0, n) for r in traced for n in r["missing"].values())], note=note),
@@ -135,5 +138,6 @@ def measure(name, folder, args, say):
     slope = exponent([(p["x"], p["cost_us"] * p["x"] ** dimension.power) for p in points])
     of = "all requests, as many on each" if name in ("connections", "processes") else "a second" if name == "rate" else "a request"
     total = figure.figure("exponent", "", [slope] if slope is not None else None, note=f"of agent and BPF, for {of}")
+    ends = figure.figure("largest against smallest", "", [points[-1]["cost_us"] / points[0]["cost_us"]], note="agent and BPF, of one request")
     losses = loss_figures(rounds[dimension.points[-1]]["traced"]) if name == "rate" else []
-    return {"figures": points + [total] + losses, "rounds": rounds, "unit": dimension.unit}
+    return {"figures": points + [total, ends] + losses, "rounds": rounds, "unit": dimension.unit}

@@ -9,6 +9,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../e2e"))
 from harness import BINARY, Program, free_port, http_get, parse_metrics, wait_until  # noqa: E402
 
+ATTACH_S = 60  # seconds until it must be attached
 PATIENCE = 10  # seconds until what was sent must have been counted
 
 # What a target's truth may name → the counter that must agree with it.
@@ -29,9 +30,12 @@ class Tracer(Program):
         argv += [arg for pid in pids for arg in ("-p", str(pid))]
         start = time.monotonic()
         super().__init__(folder, "agent", argv + (["--log", self.log] if log else []))
-        wait_until(lambda: "attached" in self.err() or not self.running(), "the agent to attach")
-        if not self.running():
-            raise RuntimeError(f"the agent ended: {self.err()}")
+        try:
+            wait_until(lambda: "attached" in self.err() or not self.running(), "the agent to attach", ATTACH_S)
+            assert self.running(), f"the agent ended: {self.err()}"
+        except AssertionError:
+            super().stop()
+            raise
         self.attach_s = time.monotonic() - start
         self.pids = [self.pid]
 
