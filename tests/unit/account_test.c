@@ -100,6 +100,19 @@ static void processes_full(void **state)
 }
 
 /* Threads that are all in a traced call at the same time. */
+/* Of a tape that was damaged: those that are known come before their events. */
+static void function_unknown(void **state)
+{
+	struct event_call call = { .h = { .type = EVENT_CALL, .pid = PID_SERVER, .tid = 1 }, .function = 7 };
+
+	(void)state;
+	feed(&call, sizeof(call));
+	assert_int_equal(dropped(DROP_function_unknown), 1);
+	assert_int_equal(dropped_any(), 1);
+	check_sums();
+	assert_int_equal(seen_len, 0);
+}
+
 static void stacks_full(void **state)
 {
 	struct event_call call = { .h = { .type = EVENT_CALL, .pid = PID_SERVER } };
@@ -123,7 +136,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		account_spine_test(event_malformed), account_spine_test(out_of_order),
 		account_spine_test(wholes_full),     account_spine_test(processes_full),
-		account_spine_test(stacks_full),
+		account_spine_test(stacks_full),     account_spine_test(function_unknown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

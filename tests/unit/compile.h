@@ -62,7 +62,7 @@ static inline struct object *open_object(const char *name)
 struct wanted {
 	const char *name;
 	struct symbol symbol;
-	char name_copy[128], file[128];
+	char file[128];
 	unsigned found;
 };
 
@@ -73,9 +73,7 @@ static inline int see_wanted(const struct symbol *s, void *arg)
 	if (strcmp(s->name, w->name))
 		return 0;
 	w->symbol = *s;
-	snprintf(w->name_copy, sizeof(w->name_copy), "%s", s->name);
 	snprintf(w->file, sizeof(w->file), "%s", s->file ? s->file : "");
-	w->symbol.name = w->name_copy;
 	w->found++;
 	return 0;
 }

@@ -721,7 +721,7 @@ static void malformed_sizes(void **state)
 	static const size_t sizes[] = {
 		[EVENT_DATA] = sizeof(struct event_data),   [EVENT_CONN] = sizeof(struct event_conn),
 		[EVENT_STATE] = sizeof(struct event_state), [EVENT_PROCESS] = sizeof(struct event_process),
-		[EVENT_CALL] = sizeof(struct event_call), [EVENT_RETURN] = sizeof(struct event_call),
+		[EVENT_CALL] = sizeof(struct event_call),   [EVENT_RETURN] = sizeof(struct event_call),
 		[EVENT_UNWIND] = sizeof(struct event_call), [EVENT_SQL_ROW] = sizeof(struct event_sql),
 		[EVENT_SQL_END] = sizeof(struct event_sql),
 	};
