@@ -43,12 +43,18 @@ static __always_inline void cause_set(struct cause *c, const struct sock *sk, __
 	c->woken_sock = 0;
 }
 
+static __always_inline __u16 sampled_flag(void)
+{
+	return limits.one_of > 1 ? EVENT_SAMPLED : 0;
+}
+
 /* The cause of what the current thread does to no socket. Returns it, and flags as cause_get() adds them. */
 static __always_inline __u64 cause_sock(__u16 *flags)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct cause *c = cause_of_thread();
 
+	*flags |= sampled_flag();
 	if (!c)
 		return 0;
 	if (c->switches != task->nvcsw)
@@ -69,6 +75,7 @@ static __always_inline void cause_get(const struct cause *c, const struct sock *
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 
+	*flags |= sampled_flag();
 	ret_cause->sock = c ? c->sock : 0;
 	ret_cause->pos = c ? c->pos : 0;
 	ret_cause->woken_sock = c && c->woken_switches == task->nvcsw ? c->woken_sock : 0;

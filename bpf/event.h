@@ -47,6 +47,8 @@ enum event_flag {
 	EVENT_POLLED = 1 << 6,   /* data: an epoll instance watches the socket */
 	EVENT_NONBLOCK = 1 << 7, /* data: the socket does not block */
 	EVENT_ACCEPTED = 1 << 4, /* conn: the peer connected */
+	EVENT_SAMPLED = 1 << 11, /* data, conn, call: there may be connections that are not followed */
+	EVENT_LEFT = 1 << 10,    /* state: none; the connection is not followed any more (sample.h) */
 };
 
 struct event {
@@ -213,10 +215,17 @@ struct event_sql {
 
 /* Set by the agent before the programs are loaded, read-only from then on. */
 struct settings {
-	event_u32 capture_len; /* captured after a change of direction, at most WHOLE_LEN */
-	event_u32 self_pid;    /* the agent, which is never traced */
-	event_u32 wake_len;    /* waiting bytes that wake the agent */
-	event_u8 watch_exec;   /* every executed program becomes a target until the agent says otherwise */
-	event_u8 exact_turns;  /* the ends of turns are seen (turns.bpf.c) */
-	event_u8 watch_ports;  /* who listens on a port of the map `ports` becomes a target */
+	event_u32 self_pid;   /* the agent, which is never traced */
+	event_u32 wake_len;   /* waiting bytes that wake the agent */
+	event_u8 watch_exec;  /* every executed program becomes a target until the agent says otherwise */
+	event_u8 exact_turns; /* the ends of turns are seen (turns.bpf.c) */
+	event_u8 watch_ports; /* who listens on a port of the map `ports` becomes a target */
+};
+
+/* How much is seen; the agent changes it while the programs run. */
+struct limits {
+	event_u32 capture_len; /* captured after a change of direction, at most WHOLE_LEN ... */
+	event_u32 lead_len;    /* ... and of each event, whatever came before it */
+	event_u32 one_of;      /* of so many connections one is followed; 0 and 1: all are */
+	event_u32 epoch;       /* of probes on functions: calls of an earlier one may be over, unseen */
 };

@@ -35,6 +35,7 @@ struct call_frame {
 /* The traced calls that a thread is in, outermost first, and the event that is being built for it. */
 struct call_stack {
 	__u32 depth;
+	__u32 epoch;
 	struct call_frame frames[CALL_DEPTH_MAX];
 	struct event_call e;
 	/* The verifier bounds the start and the length of a value each on its own. */
@@ -229,6 +230,9 @@ int function__enter(struct pt_regs *regs)
 		drop(DROP_no_storage);
 		return 0;
 	}
+	if (s->epoch != limits.epoch)
+		s->depth = 0;
+	s->epoch = limits.epoch;
 	u.stack = s;
 	u.sp = regs->sp;
 	walk.bases[READ_STACK] = u.sp;

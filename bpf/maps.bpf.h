@@ -18,6 +18,7 @@ enum drop_id {
 #define WHOLE_LEN (8 * CAPTURE_MAX)
 
 const volatile struct settings settings __weak = {};
+struct limits limits __weak = {};
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);

@@ -9,6 +9,7 @@
 #include "cause.bpf.h"
 #include "emit.bpf.h"
 #include "payload.bpf.h"
+#include "sample.h"
 
 #define AF_UNIX      1
 #define AF_INET      2
@@ -38,9 +39,6 @@ enum {
 /* A socket that lives longer is announced again, so that an agent that forgot it can learn it anew. */
 #define ANNOUNCE_NS (300ULL * 1000000000)
 
-/* Captured of each event, whatever came before it in its direction's turn: room for a head. */
-#define LEAD_LEN 1024
-
 static __always_inline bool is_stream(const struct sock *sk)
 {
 	__u16 family = sk->__sk_common.skc_family;
@@ -60,6 +58,20 @@ static __always_inline __u32 tcp_rx_pos(const struct sock *sk, const struct tcp_
 	if ((sk->__sk_common.skc_flags & (1 << SOCK_DONE)) && pos == tp->rcv_nxt)
 		pos--;
 	return pos;
+}
+
+/* The same at both ends; tp: NULL for a unix socket. */
+static __always_inline __u32 key_of(const struct sock *sk, const struct tcp_sock *tp)
+{
+	struct sock *peer, *own;
+
+	/* Of a pointer to which it may not do arithmetic, the verifier allows a copy that was read. */
+	if (!tp) {
+		peer = BPF_CORE_READ((struct unix_sock *)sk, peer);
+		own = BPF_CORE_READ((struct unix_sock *)peer, peer);
+		return ((__u64)own ^ (__u64)peer) >> 6;
+	}
+	return sample_key(is_accepted(sk), tp->rcv_nxt, tp->bytes_received, tp->snd_una, tp->bytes_acked);
 }
 
 /* Has nothing been received and sent on this connection but rx_len and tx_len bytes? */
@@ -234,6 +246,34 @@ static __always_inline void check_whole(struct sock_state *s)
 	s->capture_left = WHOLE_LEN;
 }
 
+/*
+ * Is this transfer on a connection that is not to be followed? One that is gets left between its requests.
+ */
+static __always_inline bool is_left_out(struct sock *sk, const struct tcp_sock *tp, struct sock_state *s,
+					__u32 slot, __u16 dir)
+{
+	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &slot);
+	__u16 request_dir = is_accepted(sk) ? 0 : EVENT_TX;
+	struct event_state *e;
+
+	if (s->announced_ns && (s->last_dir == dir || dir != request_dir))
+		return false;
+	if (is_sampled(key_of(sk, tp), limits.one_of))
+		return false;
+	if (!s->announced_ns)
+		return true;
+	if (!scratch)
+		return false;
+	e = (struct event_state *)scratch->data;
+	__builtin_memset(e, 0, sizeof(*e));
+	event_init(&e->h, EVENT_STATE, EVENT_LEFT, s->id);
+	if (!emit(&e->h, sizeof(*e)))
+		return false;
+	s->announced_ns = 0;
+	s->flags &= ~EVENT_FRESH;
+	return true;
+}
+
 static __always_inline void transfer(struct sock *sk, __u32 slot, __u32 len, __u16 dir, bool no_payload)
 {
 	__u64 owner = bpf_get_current_pid_tgid();
@@ -244,6 +284,7 @@ static __always_inline void transfer(struct sock *sk, __u32 slot, __u32 len, __u
 	struct tcp_sock *tp = NULL;
 	__u32 tx_pos, rx_pos;
 	struct cause cause, *own;
+	bool fresh;
 
 	if (!is_target(owner >> 32) || !is_stream(sk))
 		return;
@@ -259,21 +300,27 @@ static __always_inline void transfer(struct sock *sk, __u32 slot, __u32 len, __u
 			s->tx_pos += len;
 		else
 			s->rx_pos += len;
-		if (!s->announced_ns)
-			s->flags |= EVENT_FRESH;
+		fresh = !tx_pos && !rx_pos;
 	} else {
 		tp = bpf_skc_to_tcp_sock(sk);
 		if (!tp)
 			return;
 		tx_pos = tp->write_seq - (dir ? len : 0);
 		rx_pos = tcp_rx_pos(sk, tp) - (dir ? 0 : len);
-		if (!s->announced_ns && tcp_is_fresh(sk, tp, dir ? 0 : len, dir ? len : 0))
-			s->flags |= EVENT_FRESH;
+		fresh = !s->announced_ns && tcp_is_fresh(sk, tp, dir ? 0 : len, dir ? len : 0);
 	}
+	if (limits.one_of > 1 && is_left_out(sk, tp, s, slot, dir)) {
+		/* What the thread does next is not for what it received before. */
+		if (!dir && len)
+			cause_set(cause_of_thread(), sk, s->id, rx_pos + len);
+		return;
+	}
+	if (fresh && !s->announced_ns)
+		s->flags |= EVENT_FRESH;
 
 	if (s->last_dir != dir) {
 		s->last_dir = dir;
-		s->capture_left = s->whole ? WHOLE_LEN : settings.capture_len;
+		s->capture_left = s->whole ? WHOLE_LEN : limits.capture_len;
 	}
 	event_init(&e->h, EVENT_DATA, dir, s->id);
 	if (tp && dir)
@@ -302,7 +349,7 @@ static __always_inline void transfer(struct sock *sk, __u32 slot, __u32 len, __u
 	}
 	if (len > s->capture_left)
 		check_whole(s);
-	pieces.want = s->capture_left > LEAD_LEN ? s->capture_left : LEAD_LEN;
+	pieces.want = s->capture_left > limits.lead_len ? s->capture_left : limits.lead_len;
 	s->capture_left -= min_u32(s->capture_left, len);
 	if (!emit_piece(&pieces))
 		bpf_loop(WHOLE_LEN / CAPTURE_MAX, next_piece, &pieces, 0);

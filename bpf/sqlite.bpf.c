@@ -38,7 +38,8 @@ struct execution {
 	__u64 cause_sock;
 	__u64 text;  /* its address; 0: not known */
 	__u16 flags; /* enum event_flag at its start */
-	__u16 reserved[3];
+	__u16 reserved;
+	__u32 epoch;
 };
 
 /* Those that go on; one that is used no more makes room. */
@@ -64,6 +65,7 @@ struct {
 struct sqlite_call {
 	__u64 sp; /* at its entry; 0: in none */
 	__u64 statement;
+	__u32 epoch;
 	__u32 by_exec; /* sqlite3_exec() calls */
 	__u32 execs_len;
 	/* Statements of sqlite3_exec() that have returned rows, outermost first. */
@@ -118,6 +120,10 @@ static __always_inline struct sqlite_call *entered(__u64 sp)
 	c = call_get(BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!c)
 		drop(DROP_no_storage);
+	else if (c->epoch != limits.epoch)
+		c->sp = c->execs_len = 0;
+	if (c)
+		c->epoch = limits.epoch;
 	return c && c->sp <= sp ? c : NULL;
 }
 
@@ -148,7 +154,8 @@ static __always_inline void end(struct sqlite_call *c, const struct statement_ke
 
 	if (!x)
 		return;
-	emit_execution(c, EVENT_SQL_END, key->statement, x, code);
+	if (x->epoch == limits.epoch)
+		emit_execution(c, EVENT_SQL_END, key->statement, x, code);
 	bpf_map_delete_elem(&sqlite_executions, key);
 }
 
@@ -164,6 +171,7 @@ static __always_inline void begin(const struct statement_key *key, const struct 
 		return;
 	x.cause_sock = cause_sock(&flags);
 	x.flags = flags;
+	x.epoch = limits.epoch;
 	x.start_ns = bpf_ktime_get_ns();
 	if (bpf_map_update_elem(&sqlite_executions, key, &x, BPF_ANY))
 		drop(DROP_no_storage);
@@ -176,6 +184,7 @@ int sqlite__step(struct pt_regs *regs)
 	struct sqlite_call *c = entered(sp);
 	__u32 number = bpf_get_attach_cookie(regs);
 	const struct sqlite_file *file = bpf_map_lookup_elem(&sqlite_files, &number);
+	const struct execution *x;
 	struct statement_key key;
 
 	if (!c || !file || !statement)
@@ -184,7 +193,8 @@ int sqlite__step(struct pt_regs *regs)
 	c->statement = statement;
 	c->by_exec = function_return_address(regs) - ip - (__u64)(__s64)file->exec_from < file->exec_len;
 	key = key_of(statement);
-	if (!bpf_map_lookup_elem(&sqlite_executions, &key))
+	x = bpf_map_lookup_elem(&sqlite_executions, &key);
+	if (!x || x->epoch != limits.epoch)
 		begin(&key, file);
 	return 0;
 }

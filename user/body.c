@@ -6,13 +6,25 @@
 
 static struct pool pool;
 static uint32_t limit;
+static bool off;
 
 int bodies_init(const struct config *config)
 {
 	if (!rules_read_bodies(config->rules))
 		return 0;
 	limit = config->body_limit_len;
+	off = false;
 	return pool_init(&pool, sizeof(struct body) + limit, config->bodies_max);
+}
+
+void bodies_keep(bool keep)
+{
+	off = !keep;
+}
+
+void bodies_trim(void)
+{
+	pool_trim(&pool);
 }
 
 void bodies_fini(void)
@@ -24,7 +36,7 @@ void body_begin(struct work *w, enum flow flow, unsigned flags)
 {
 	struct body *body;
 
-	if (!rules_want_body(&w->span, flow) || w->bodies[flow] || !(body = pool_get(&pool)))
+	if (off || !rules_want_body(&w->span, flow) || w->bodies[flow] || !(body = pool_get(&pool)))
 		return;
 	body->encoded = flags & MESSAGE_ENCODED;
 	w->bodies[flow] = body;

@@ -22,6 +22,12 @@ struct body {
 int bodies_init(const struct config *config);
 void bodies_fini(void);
 
+/* Whether bodies that begin from now on are kept. Not for the hot path. */
+void bodies_keep(bool keep);
+
+/* Gives memory back while no body is kept. Not for the hot path. */
+void bodies_trim(void);
+
 /* A message begins, of which the span tells what it is: its body is kept if a rule reads it. */
 void body_begin(struct work *w, enum flow flow, unsigned flags);
 

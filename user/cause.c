@@ -175,7 +175,7 @@ void cause_received(struct conn *c, const struct received *what)
 	t->answering = c->parser && c->request_dir == TX;
 	t->loops |= c->polled && !t->answering;
 	/* A thread that does one thing after the other goes on with it, whatever else it receives. */
-	if (!request && !t->loops && t->open <= 1 && t->current)
+	if (!request && !t->loops && t->open <= 1 && t->current && !c->sampled)
 		return;
 	set_current(t, request && !request->finished ? request : NULL);
 }
@@ -350,19 +350,21 @@ struct moment {
 	uint64_t cause_sock; /* as in struct conn */
 	bool turn_on, turn_over;
 	bool slept;
+	bool sampled;
 	struct dest *dest; /* to which it sends; NULL: not known */
 };
 
 static struct moment moment_of(const struct conn *c)
 {
-	return (struct moment){
-		c->pid, c->process, c->cause_sock, c->turn_on, c->turn_over, c->slept, c->dest
-	};
+	return (struct moment){ c->pid,       c->process, c->cause_sock, c->turn_on,
+				c->turn_over, c->slept,   c->sampled,    c->dest };
 }
 
 /* What speaks against the thread working for request r; UNDECIDED_REASONS: nothing. */
 static enum undecided doubt(struct thread *t, const struct work *r, const struct moment *m)
 {
+	if (m->sampled)
+		return UNDECIDED_sampled;
 	if (!r)
 		return UNDECIDED_no_request;
 	/* The kernel's word on what the thread received last tells whether an event was lost in between. */
@@ -400,7 +402,8 @@ struct work *cause_supposed(const struct conn *c)
 	struct thread *t = table_get(&threads_by_id, c->tid);
 	struct work *r = t ? t->supposed : NULL;
 
-	if (!r || r->finished || t->many || r->span.pid != c->pid || c->cause_sock != t->current_sock)
+	if (!r || r->finished || t->many || c->sampled || r->span.pid != c->pid ||
+	    c->cause_sock != t->current_sock)
 		return NULL;
 	/* What is sent on a connection that was just freed may have waited for it. */
 	return t->answering && process_of(r)->open > 1 && may_queue(c->dest, t) ? NULL : r;
@@ -488,7 +491,7 @@ struct verdict cause_of(const struct conn *c)
 		in_thread(t, r, c, &v);
 	else if (v.reason == UNDECIDED_REASONS)
 		v = in_loop(t, r, &m);
-	if (!v.request && !v.maybe && !v.group && t && c->woken_sock)
+	if (!v.request && !v.maybe && !v.group && t && c->woken_sock && !c->sampled)
 		by_wakeup(t, c, &v);
 	return v;
 }
@@ -503,7 +506,8 @@ struct work *cause_of_thread(uint32_t pid, uint32_t tid, uint64_t sock, unsigned
 			    .cause_sock = sock,
 			    .turn_on = flags & EVENT_TURN_ON,
 			    .turn_over = flags & EVENT_TURN_OVER,
-			    .slept = flags & EVENT_SLEPT };
+			    .slept = flags & EVENT_SLEPT,
+			    .sampled = flags & EVENT_SAMPLED };
 
 	if (doubt(t, r, &m) != UNDECIDED_REASONS || !m.process)
 		return NULL;
@@ -531,7 +535,8 @@ struct work *cause_if_blocking(const struct conn *c)
 	struct thread *t = table_get(&threads_by_id, c->tid);
 	struct work *r = t ? t->current : NULL;
 
-	if (!r || t->many || t->open > 1 || r->span.pid != c->pid || c->cause_sock != t->current_sock)
+	if (!r || t->many || t->open > 1 || c->sampled || r->span.pid != c->pid ||
+	    c->cause_sock != t->current_sock)
 		return NULL;
 	return r;
 }

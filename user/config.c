@@ -112,6 +112,32 @@ static int set_function_cpu(struct config *c, const char *value)
 	return parse_count(value, 1, 10000, &c->function_cpu);
 }
 
+static int parse_share(const char *text, double max, double *ret_share)
+{
+	char *end;
+	double n = strtod(text, &end);
+
+	if (end == text || *end || !(n >= 0 && n <= max))
+		return -EINVAL;
+	*ret_share = n;
+	return 0;
+}
+
+static int set_budget_cpu(struct config *c, const char *value)
+{
+	return parse_share(value, 10000, &c->budget_cpu);
+}
+
+static int set_budget_target_cpu(struct config *c, const char *value)
+{
+	return parse_share(value, 10000, &c->budget_target_cpu);
+}
+
+static int set_budget_memory(struct config *c, const char *value)
+{
+	return parse_size(value, 0, UINT32_MAX, &c->budget_memory_len);
+}
+
 static int set_sqlite(struct config *c, const char *value)
 {
 	c->sqlite = strcmp(value, "auto") == 0;
@@ -231,25 +257,14 @@ static int set_html(struct config *c, const char *value)
 	return value[0] ? 0 : -EINVAL;
 }
 
-static int parse_percent(const char *text, double *ret_percent)
-{
-	char *end;
-	double n = strtod(text, &end);
-
-	if (end == text || *end || !(n >= 0 && n <= 100))
-		return -EINVAL;
-	*ret_percent = n;
-	return 0;
-}
-
 static int set_matched(struct config *c, const char *value)
 {
-	return parse_percent(value, &c->matched_percent);
+	return parse_share(value, 100, &c->matched_percent);
 }
 
 static int set_parents(struct config *c, const char *value)
 {
-	return parse_percent(value, &c->parents_percent);
+	return parse_share(value, 100, &c->parents_percent);
 }
 
 static int set_config(struct config *c, const char *value)
@@ -330,6 +345,12 @@ static const struct option_row rows[] = {
 	  "bytes of a body that rules can read, 256 to 48K (default: 16K)" },
 	{ "max-bodies", 0, "N", COMMAND_ATTACH | COMMAND_AGENT, set_bodies,
 	  "bodies that are kept at a time while rules read some (default: 2048)" },
+	{ "budget-cpu", 0, "PERCENT", COMMAND_ATTACH | COMMAND_AGENT, set_budget_cpu,
+	  "of one core that spanhook itself may take; beyond, less is traced (default: 0, no budget)" },
+	{ "budget-target-cpu", 0, "PERCENT", COMMAND_ATTACH | COMMAND_AGENT, set_budget_target_cpu,
+	  "of one core that its programs in the kernel may take of any one process (default: 0, no budget)" },
+	{ "budget-memory", 0, "SIZE", COMMAND_ATTACH | COMMAND_AGENT, set_budget_memory,
+	  "memory that spanhook and its maps in the kernel may take (default: 0, no budget)" },
 	{ "record", 0, "FILE", COMMAND_ATTACH | COMMAND_AGENT, set_record,
 	  "write all that comes from the kernel to FILE, requests' heads included" },
 	{ "replay", 0, "FILE", COMMAND_ATTACH | COMMAND_AGENT, set_replay,

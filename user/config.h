@@ -59,6 +59,16 @@ struct config {
 	const struct rules *rules; /* metrics that it asks for; NULL: none */
 	uint32_t body_limit_len;   /* bytes of a body that rules can read */
 	uint32_t bodies_max;       /* that are kept at a time */
+
+	/*
+	 * What the tracer may take (governor.h); 0: whatever it takes. That is the default, as there is no
+	 * share of a core that is right for every load: a busy server's requests rightly cost a multiple of
+	 * an idle one's, and to follow some of them only must be somebody's decision.
+	 */
+	double budget_cpu;          /* percent of a core, of the agent */
+	double budget_target_cpu;   /* ... of our programs in any one process */
+	uint32_t budget_memory_len; /* bytes */
+
 	struct arena owned;
 
 	const char *files[2];                       /* compare: ours, theirs */

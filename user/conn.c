@@ -144,6 +144,7 @@ static void set_cause(struct conn *c, const struct event *h, uint64_t cause_sock
 	c->slept = h->flags & EVENT_SLEPT;
 	c->turn_on = h->flags & EVENT_TURN_ON;
 	c->turn_over = h->flags & EVENT_TURN_OVER;
+	c->sampled = h->flags & EVENT_SAMPLED;
 }
 
 static void set_position(struct stream *s, uint32_t pos)
@@ -377,6 +378,7 @@ bool conn_data(const struct event_data *e)
 
 	if (!p)
 		return false;
+	p->events++;
 	c = table_get(&by_sock, e->h.sock);
 	if (!c && !(c = conn_new(e->h.sock)))
 		return false;
@@ -450,6 +452,14 @@ static void connected(struct conn *c, const struct event_state *e)
 	end_add(c);
 }
 
+/* The kernel follows it no more, from a request on that is not seen: what came before it has ended. */
+static void left(struct conn *c, uint64_t now_ns)
+{
+	if (c->parser)
+		stream_finish_lost(c, !c->request_dir);
+	conn_end(c, NULL, now_ns);
+}
+
 void conn_state(const struct event_state *e)
 {
 	struct conn *c = table_get(&by_sock, e->h.sock);
@@ -458,6 +468,10 @@ void conn_state(const struct event_state *e)
 
 	if (!c)
 		return;
+	if (e->h.flags & EVENT_LEFT) {
+		left(c, now_ns);
+		return;
+	}
 	c->last_ns = now_ns;
 	if (e->old_state == TCP_SYN_SENT && e->new_state != TCP_CLOSE) {
 		connected(c, e);

@@ -57,6 +57,7 @@ struct conn {
 	uint64_t cause_sock;     /* of the last event: what its thread had received from before */
 	bool turn_on, turn_over; /* ... EVENT_TURN_ON, EVENT_TURN_OVER */
 	bool slept;              /* ... the thread had waited since */
+	bool sampled;            /* ... EVENT_SAMPLED */
 	bool polled;             /* ... an epoll instance watches the socket */
 	bool nonblock;
 	bool read;               /* its process has read from it */

@@ -275,6 +275,7 @@ static struct work *begin(const struct call_stack *s, const struct function *f, 
 {
 	enum evidence evidence = EVIDENCE_THREAD;
 	struct work *outer = innermost(s), *parent = outer, *w;
+	struct process *p = target_find(e->h.pid);
 
 	stat_add(STAT_requests, 1);
 	w = work_new();
@@ -286,9 +287,11 @@ static struct work *begin(const struct call_stack *s, const struct function *f, 
 	w->span.start_ns = e->h.time_ns;
 	w->span.pid = e->h.pid;
 	w->span.tid = e->h.tid;
-	w->span.process = target_find(e->h.pid);
-	if (w->span.process)
-		process_ref(w->span.process);
+	w->span.process = p;
+	if (p) {
+		process_ref(p);
+		p->events++;
+	}
 	w->function = f;
 	if (!outer)
 		parent = cause_of_thread(e->h.pid, e->h.tid, e->cause_sock, e->h.flags, &evidence);

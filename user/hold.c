@@ -55,7 +55,7 @@ bool hold_unclaimed(struct work *call)
 	struct thread *t = thread_get(call->span.tid, call->span.start_ns);
 
 	/* An event of the thread was lost: what it received then may have been another request. */
-	if (t && t->current_sock != call->conn->cause_sock)
+	if (call->conn->sampled || (t && t->current_sock != call->conn->cause_sock))
 		return false;
 	if (!t || t->loops || !call->span.process || !call->span.process->open ||
 	    t->unclaimed.len == UNCLAIMED_MAX)
@@ -83,8 +83,8 @@ bool hold_until_answered(struct work *call, struct group *group)
 {
 	struct thread *t = thread_get(call->span.tid, call->span.start_ns);
 
-	return t && t->loops && (t->order != ORDER_NONE || cause_answers_at_once(t)) &&
-	       group_add(group, call);
+	return t && t->loops && !call->conn->sampled &&
+	       (t->order != ORDER_NONE || cause_answers_at_once(t)) && group_add(group, call);
 }
 
 static void decide_order(struct work *call, bool ordered)
@@ -132,14 +132,18 @@ static void answered_in_turn(struct thread *t, struct work *r)
 
 void hold_answer(struct thread *t, struct work *r)
 {
+	bool sampled = r->conn && r->conn->sampled; /* it may have answered others meanwhile */
 	struct work *call, *next;
 
-	cause_answering(t, r);
+	if (!sampled)
+		cause_answering(t, r);
 	for (call = take_all(&t->unclaimed); call; call = next) {
 		next = call->held_next;
-		decide(call, t->loops || !call->finished ? NULL : r, EVIDENCE_ANSWER);
+		decide(call, t->loops || sampled || !call->finished ? NULL : r, EVIDENCE_ANSWER);
 	}
-	if (t->group)
+	if (t->group && sampled)
+		group_decide(t->group, NULL, forget);
+	else if (t->group)
 		answered_in_turn(t, r);
 	for (call = t->order == ORDER_OPEN ? NULL : take_all(&t->unordered); call; call = next) {
 		next = call->held_next;

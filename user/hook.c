@@ -37,6 +37,7 @@ static struct spanhook *skel;
 static const char *variant; /* of the programs that are there in several */
 static bool watch_ports;
 static uint64_t last_drops[DROPS_LEN];
+static struct limits limits;
 static char last_warning[512]; /* what libbpf said last */
 
 static int on_libbpf(enum libbpf_print_level level, const char *format, va_list args)
@@ -165,9 +166,8 @@ int hook_open(const struct config *config)
 
 	if ((err = open_skeleton(&btf)))
 		return err;
+	skel->bss->limits = limits;
 	skel->rodata->settings.self_pid = (uint32_t)getpid();
-	skel->rodata->settings.capture_len =
-		config->capture_len + (rules_read_bodies(config->rules) ? config->body_limit_len : 0);
 	skel->rodata->settings.wake_len = config->ring_len / 4;
 	skel->rodata->settings.exact_turns = config->exact_turns;
 	skel->rodata->settings.watch_exec = config->exes_len > 0;
@@ -214,6 +214,13 @@ void hook_sqlite(struct sqlite_programs *ret_programs)
 		.files_fd = bpf_map__fd(skel->maps.sqlite_files),
 		.hits_fd = bpf_map__fd(skel->maps.sqlite_hits),
 	};
+}
+
+void hook_limit(const struct limits *l)
+{
+	limits = *l;
+	if (skel)
+		skel->bss->limits = limits;
 }
 
 void hook_detach(void)
@@ -295,22 +302,26 @@ int hook_start(void)
 	return 0;
 }
 
-/* The kernel counts what it did not run because it was already running on that processor, Linux 5.12. */
-static uint64_t misses(void)
+/*
+ * Over all programs. The kernel counts what it did not run because it was already running on that processor,
+ * Linux 5.12, and times the others while statistics are on, Linux 5.1.
+ */
+static void sum_programs(uint64_t *ret_misses, uint64_t *ret_run_ns)
 {
 	struct bpf_program *prog;
-	uint64_t sum = 0;
 
+	*ret_misses = *ret_run_ns = 0;
 	bpf_object__for_each_program(prog, skel->obj)
 	{
 		struct bpf_prog_info info = { 0 };
 		uint32_t len = sizeof(info);
 		int fd = bpf_program__fd(prog);
 
-		if (fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &len) == 0)
-			sum += info.recursion_misses;
+		if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len))
+			continue;
+		*ret_misses += info.recursion_misses;
+		*ret_run_ns += info.run_time_ns;
 	}
-	return sum;
 }
 
 /* The sum of a per-CPU counter; 0 when it cannot be read. */
@@ -333,11 +344,13 @@ void hook_read_counters(void)
 #include "../bpf/drops.def"
 #undef DROP
 	};
+	uint64_t misses, run_ns;
 
+	sum_programs(&misses, &run_ns);
 	for (uint32_t id = 0; id < DROPS_LEN; id++) {
 		bool ours = strcmp(stages[id], "kernel") != 0;
 		uint64_t sum = ours                   ? 0
-			       : id == DROP_hook_busy ? misses()
+			       : id == DROP_hook_busy ? misses
 						      : sum_cpus(bpf_map__fd(skel->maps.drops), id);
 
 		if (sum <= last_drops[id])
@@ -347,6 +360,55 @@ void hook_read_counters(void)
 	}
 	stat_set(STAT_events_sent, sum_cpus(bpf_map__fd(skel->maps.events_sent), 0));
 }
+
+static void read_run(uint64_t *ret_run_ns, uint64_t *ret_events)
+{
+	uint64_t misses;
+
+	sum_programs(&misses, ret_run_ns);
+	*ret_events = sum_cpus(bpf_map__fd(skel->maps.events_sent), 0);
+}
+
+/* What the kernel says of a map in /proc: exact from Linux 6.4 on, an estimate before. */
+static uint64_t map_bytes(int fd)
+{
+	unsigned long long bytes = 0;
+	char path[48], line[128];
+	FILE *info;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	info = fopen(path, "re");
+	while (info && fgets(line, sizeof(line), info))
+		if (sscanf(line, "memlock: %llu", &bytes) == 1)
+			break;
+	if (info)
+		fclose(info);
+	return bytes;
+}
+
+static uint64_t all_map_bytes(void)
+{
+	struct bpf_map *map;
+	uint64_t sum = 0;
+
+	bpf_object__for_each_map(map, skel->obj)
+	{
+		if (bpf_map__fd(map) >= 0 && map != skel->maps.ring)
+			sum += map_bytes(bpf_map__fd(map));
+	}
+	return sum;
+}
+
+static int statistics(void)
+{
+	int fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
+
+	return fd < 0 ? -errno : fd;
+}
+
+const struct usage_kernel hook_usage = { .run = read_run,
+					 .map_bytes = all_map_bytes,
+					 .statistics = statistics };
 
 static void check_line(FILE *out, bool json, bool *first, const char *name, bool ok, const char *detail)
 {

@@ -9,6 +9,7 @@
 #include "config.h"
 #include "hooks/plan.h"
 #include "hooks/sqlite_probes.h"
+#include "usage.h"
 
 /*
  * Loads and attaches. Logs one line and returns -errno when it cannot: -EPERM without privileges, -ENOTSUP
@@ -18,6 +19,9 @@ int hook_open(const struct config *config);
 
 /* Detaches and unloads everything; nothing of ours stays in the kernel. */
 void hook_close(void);
+
+/* How much is seen from now on; before the first time nothing is captured. */
+void hook_limit(const struct limits *limits);
 
 /* Detaches: no new event will come; those in the ring stay readable. */
 void hook_detach(void);
@@ -41,6 +45,9 @@ void hook_capture_whole(uint64_t sock);
 
 /* Announces the targets' open sockets, then lets all targets' events flow. Returns 0 or -errno. */
 int hook_start(void);
+
+/* What the programs take, for the governor. */
+extern const struct usage_kernel hook_usage;
 
 /* Adds what the programs dropped since the last call to drops[]. */
 void hook_read_counters(void);

@@ -2,11 +2,13 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "account.h"
 #include "base/fixed.h"
 #include "cause.h"
+#include "governor.h"
 #include "link.h"
 #include "metric.h"
 #include "rule.h"
@@ -15,7 +17,8 @@
 #include "version.h"
 
 /* Room that one series, or the agent's own metrics, take at most. */
-#define STEP_MAX ((BOUNDS_MAX + 4) * (SERIES_LABELS_LEN + 128))
+#define EXACT_AFTER_S 60 /* without a loss */
+#define STEP_MAX      ((BOUNDS_MAX + 4) * (SERIES_LABELS_LEN + 128))
 _Static_assert(STEP_MAX <= METRICS_PART_MAX, "a part holds a step");
 
 struct text {
@@ -136,6 +139,57 @@ static void put_process(struct text *t)
 	}
 }
 
+/* Was anything lost on its way to the metrics in the last minute, or between two readings? */
+static bool lost_lately(void)
+{
+	static const struct {
+		const char *stage;
+		enum drop_id id;
+	} rows[] = {
+#define DROP(reason, stage, help) { #stage, DROP_##reason },
+#include "../bpf/drops.def"
+#undef DROP
+	};
+	static uint64_t known;
+	static time_t last_s;
+	uint64_t lost = 0;
+	struct timespec now;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (strcmp(rows[i].stage, "export") && strcmp(rows[i].stage, "record"))
+			lost += drop_get(rows[i].id);
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (lost != known)
+		last_s = now.tv_sec;
+	known = lost;
+	return last_s && now.tv_sec - last_s < EXACT_AFTER_S;
+}
+
+/* What is traced less to keep within the budgets, and how full those are. */
+static void put_governor(struct text *t)
+{
+	static const char steps[] = "spanhook_governor_steps_total", usage[] = "spanhook_budget_usage_ratio";
+	uint64_t down, up;
+	const char *step;
+
+	put_head(t, steps, "Steps that the governor took down and up", "counter");
+	for (uint32_t i = 0; (step = governor_step(i, &down, &up)); i++)
+		put(t, "%s{step=\"%s\",direction=\"down\"} %llu\n%s{step=\"%s\",direction=\"up\"} %llu\n",
+		    steps, step, (unsigned long long)down, steps, step, (unsigned long long)up);
+	put_head(t, usage, "What is used of each budget that was given", "gauge");
+	for (int i = 0; i < BUDGETS; i++)
+		if (usage_ratio((enum budget)i) >= 0)
+			put(t, "%s{budget=\"%s\"} %.3f\n", usage, budget_name((enum budget)i),
+			    usage_ratio((enum budget)i));
+	put_head(t, "spanhook_sampling_ratio", "Share of the connections that is followed", "gauge");
+	put(t, "spanhook_sampling_ratio %g\n", governor_sampling_ratio());
+	put_head(
+		t, "spanhook_metrics_exact",
+		"1: every connection is followed, and nothing that metrics are made of was lost for a minute",
+		"gauge");
+	put(t, "spanhook_metrics_exact %d\n", governor_sampling_ratio() >= 1 && !lost_lately());
+}
+
 /* Parents that were found, and those that were not, against headers that tell the truth. */
 static void put_checks(struct text *t)
 {
@@ -181,6 +235,7 @@ static void put_own(struct text *t)
 	for (const struct account *a = accounts; a < accounts + accounts_len; a++)
 		put(t, "spanhook_unaccounted{stage=\"%s\"} %lld\n", a->stage, (long long)account_open(a));
 	put_checks(t);
+	put_governor(t);
 	put_overflows(t);
 	put_process(t);
 	put_head(t, "spanhook_build_info", "Version", "gauge");

@@ -20,6 +20,7 @@
 #include "export.h"
 #include "function.h"
 #include "function_tape.h"
+#include "governor.h"
 #include "hook.h"
 #include "hooks/mapping.h"
 #include "hooks/plan.h"
@@ -173,6 +174,29 @@ static void plan_sqlite(const struct config *config)
 	targets_each(sqlite_probes_look);
 }
 
+/* Calls that are open are not seen to return: they end, as incomplete. */
+static void switch_functions(bool traced, uint64_t now_ns)
+{
+	if (traced) {
+		if (plans)
+			plan_resume();
+		sqlite_probes_resume();
+		return;
+	}
+	if (plans) {
+		plan_pause();
+		functions_end(now_ns);
+	}
+	sqlite_probes_pause(now_ns);
+}
+
+static void govern(const struct config *config)
+{
+	governor_start(config, &(struct governor_kernel){ .limit = hook_limit,
+							  .functions = switch_functions,
+							  .usage = hook_usage });
+}
+
 /* A function is written down before the first event that may be its own. */
 static void record_event(const void *record, size_t size)
 {
@@ -245,6 +269,7 @@ static bool after_poll(uint64_t now)
 
 	record_time(TAPE_ROUND, now);
 	conns_take_whole(hook_capture_whole);
+	governor_tick(now);
 	if (now - last_second_ns >= SECOND_NS) {
 		last_second_ns = now;
 		hook_read_counters();
@@ -353,6 +378,7 @@ int run(const struct config *config, bool attach)
 		return EXIT_FAILED;
 	if (config->listen && http_start(config))
 		return EXIT_FAILED;
+	govern(config);
 	err = hook_open(config);
 	if (!err)
 		err = ring_open(hook_ring_fd());

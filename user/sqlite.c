@@ -57,6 +57,7 @@ static int is_same(const void *value, const void *arg)
 static struct work *begin(const struct event_sql *e)
 {
 	enum evidence evidence = EVIDENCE_THREAD;
+	struct process *p = target_find(e->h.pid);
 	struct work *within, *parent, *w;
 
 	stat_add(STAT_requests, 1);
@@ -68,9 +69,11 @@ static struct work *begin(const struct event_sql *e)
 	w->span.start_ns = e->start_ns;
 	w->span.pid = e->h.pid;
 	w->span.tid = e->h.tid;
-	w->span.process = target_find(e->h.pid);
-	if (w->span.process)
-		process_ref(w->span.process);
+	w->span.process = p;
+	if (p) {
+		process_ref(p);
+		p->events++;
+	}
 	request_embedded(&w->span, (struct slice){ (const char *)e->text, e->text_len });
 	parent = within = function_within(e->h.pid, e->h.tid);
 	if (!within)

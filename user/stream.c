@@ -19,6 +19,11 @@ void streams_fini(void)
 	pool_free(&buffers);
 }
 
+void streams_trim(void)
+{
+	pool_trim(&buffers);
+}
+
 static void buffer_release(struct stream *s)
 {
 	if (s->buffer)

@@ -8,6 +8,9 @@
 int streams_init(uint32_t buffers);
 void streams_fini(void);
 
+/* Gives memory back while no buffer is in use. Not for the hot path. */
+void streams_trim(void);
+
 /*
  * len bytes from position pos moved at time now_ns: the first ones are head, the last ones tail, what
  * lies between was not captured. The protocol must be known.

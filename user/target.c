@@ -110,6 +110,24 @@ void targets_each(void (*see)(uint32_t pid))
 	}
 }
 
+struct process_share targets_busiest(void)
+{
+	struct process_share busiest = { 0 };
+
+	for (uint32_t i = 0; i <= by_pid.mask; i++) {
+		struct process *p = by_pid.slots[i].value;
+		uint64_t events = p ? p->events - p->events_before : 0;
+
+		if (p)
+			p->events_before = p->events;
+		if (events <= busiest.events)
+			continue;
+		busiest = (struct process_share){ .pid = p->pid, .events = events };
+		memcpy(busiest.command, p->command, sizeof(busiest.command));
+	}
+	return busiest;
+}
+
 struct process *target_find(uint32_t pid)
 {
 	struct process *p = table_get(&by_pid, pid);

@@ -15,7 +15,9 @@ struct process {
 	uint32_t open;    /* unanswered requests */
 	uint32_t untaken; /* ... for which no call is known yet: they may wait for a thread */
 	uint32_t taken;   /* threads that were woken for one of those, not known which */
-	uint32_t quiet;   /* open requests that wait for something that cannot be seen (cause.c) */
+	uint64_t events;  /* that it caused, and those until its share was looked at last */
+	uint64_t events_before;
+	uint32_t quiet; /* open requests that wait for something that cannot be seen (cause.c) */
 	bool exited;
 	bool undecided;             /* executed while --exe is watched: whether it matches is not known yet */
 	bool ignored;               /* ... and it does not */
@@ -62,6 +64,14 @@ int target_children(uint32_t pid, int (*add)(uint32_t pid));
 
 /* Calls see() for each process that is known. */
 void targets_each(void (*see)(uint32_t pid));
+
+/* Of the processes, the one that has caused the most events since the last call, and how many. */
+struct process_share {
+	uint32_t pid; /* 0: none has */
+	uint64_t events;
+	char command[16];
+};
+struct process_share targets_busiest(void);
 
 /* The process of an event, made known when it is the first to speak of it; NULL: not to be traced, or no
  * room, which is counted. Hot path. */

@@ -30,6 +30,18 @@ void pool_free(struct pool *pool)
 	*pool = (struct pool){ 0 };
 }
 
+void pool_trim(struct pool *pool)
+{
+	size_t size = pool->object_size * pool->touched;
+
+	if (pool->used || !size)
+		return;
+	ASAN_UNPOISON_MEMORY_REGION(pool->memory, size);
+	madvise(pool->memory, size, MADV_DONTNEED);
+	pool->touched = 0;
+	pool->free = NULL;
+}
+
 void *pool_get_raw(struct pool *pool)
 {
 	void *object = pool->free;

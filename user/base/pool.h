@@ -22,6 +22,9 @@ struct pool {
 int pool_init(struct pool *pool, size_t object_size, uint32_t capacity);
 void pool_free(struct pool *pool);
 
+/* Gives the memory back when no object is in use; else does nothing. */
+void pool_trim(struct pool *pool);
+
 /* An object, zeroed; NULL when all are in use. */
 void *pool_get(struct pool *pool);
 

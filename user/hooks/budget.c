@@ -38,6 +38,11 @@ static void let_go(uint32_t number, const char *limit)
 		 usages[number].rate, limit);
 }
 
+bool budget_let_go(uint32_t number)
+{
+	return usages[number].off;
+}
+
 static void measure(double seconds)
 {
 	for (uint32_t i = 0; i < functions_len(); i++) {

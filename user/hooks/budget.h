@@ -6,5 +6,8 @@
 
 void budget_init(const struct config *config, const struct plan_kernel *kernel);
 
+/* Was the function let go? */
+bool budget_let_go(uint32_t number);
+
 /* Counts, and detaches what is beyond the limits; logs each. */
 void budget_tick(uint64_t now_ns);

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "../base/log.h"
+#include "../target.h"
 #include "budget.h"
 #include "dwarf.h"
 #include "refusal.h"
@@ -48,7 +49,9 @@ static char program[256]; /* its name */
 static struct {
 	struct file file;
 	uint64_t offset;
+	bool on; /* has its probes */
 } places[FUNCTIONS_MAX];
+static bool paused;
 
 static const char *base_name(const char *path)
 {
@@ -74,7 +77,7 @@ int plan_init(const struct config *config, const struct plan_kernel *k)
 
 	kernel = k;
 	files_len = waiting_len = 0;
-	looked = runs = false;
+	looked = runs = paused = false;
 	budget_init(config, k);
 	wishes_len = config->functions_len;
 	wishes = calloc(wishes_len + 1, sizeof(*wishes));
@@ -224,7 +227,7 @@ static int trace(struct look *l, const struct symbol *s)
 		snprintf(f->name, sizeof(f->name), "0x%llx", (unsigned long long)s->address);
 	err = add_values(l, f, s);
 	l->wish->refused |= err != 0;
-	if (!err && (err = kernel->attach(f, l->path, s->offset)))
+	if (!err && !paused && (err = kernel->attach(f, l->path, s->offset)))
 		refuse(l, s->name, strerror(-err));
 	if (err) {
 		function_drop(f);
@@ -232,6 +235,7 @@ static int trace(struct look *l, const struct symbol *s)
 	}
 	places[f->number].file = l->file;
 	places[f->number].offset = s->offset;
+	places[f->number].on = !paused;
 	l->wish->found = true;
 	return 0;
 }
@@ -452,6 +456,39 @@ int plan_verify(void)
 		err = -ENOENT;
 	}
 	return err;
+}
+
+void plan_pause(void)
+{
+	paused = true;
+	for (uint32_t i = 0; i < functions_len(); i++) {
+		if (places[i].on)
+			kernel->detach(i);
+		places[i].on = false;
+	}
+}
+
+static int resume_in(const struct mapping *m, void *arg)
+{
+	(void)arg;
+	for (uint32_t i = 0; i < functions_len(); i++) {
+		if (places[i].on || places[i].file.device != m->device || places[i].file.inode != m->inode ||
+		    budget_let_go(i))
+			continue;
+		places[i].on = kernel->attach(function_at(i), m->path, places[i].offset) == 0;
+	}
+	return 0;
+}
+
+static void resume(uint32_t pid)
+{
+	mappings_each(pid, resume_in, NULL);
+}
+
+void plan_resume(void)
+{
+	paused = false;
+	targets_each(resume);
 }
 
 void plan_tick(uint64_t now_ns)

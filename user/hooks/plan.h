@@ -34,5 +34,9 @@ int plan_file(const char *path);
  */
 int plan_verify(void);
 
+/* Takes all probes off, and puts them back where processes run their files still or again. */
+void plan_pause(void);
+void plan_resume(void);
+
 /* Looks again for libraries that were not there yet, and lets go what is called too often: once a second. */
 void plan_tick(uint64_t now_ns);

@@ -63,6 +63,7 @@ static uint64_t last_ns, last_hits;
 static double excess;                  /* calls beyond the rate */
 static uint32_t look_first, look_next; /* of the targets, those that are looked at this time */
 static bool off = true;
+static bool gone; /* it was called too often, and stays off */
 
 void sqlite_probes_open(const struct config *c, const struct sqlite_programs *p)
 {
@@ -72,7 +73,7 @@ void sqlite_probes_open(const struct config *c, const struct sqlite_programs *p)
 	last_ns = last_hits = 0;
 	look_first = 0;
 	excess = 0;
-	off = false;
+	off = gone = false;
 }
 
 static void take_off(struct probe of[POINTS])
@@ -89,6 +90,24 @@ void sqlite_probes_close(void)
 	while (traced_len)
 		take_off(probes[--traced_len]);
 	off = true;
+}
+
+void sqlite_probes_pause(uint64_t now_ns)
+{
+	if (off)
+		return;
+	sqlite_probes_close();
+	sqlite_end(now_ns);
+}
+
+void sqlite_probes_resume(void)
+{
+	if (!config || !off || gone)
+		return;
+	files_len = 0;
+	last_ns = 0;
+	off = false;
+	targets_each(sqlite_probes_look);
 }
 
 /* NULL: no program is put there. */
@@ -306,8 +325,8 @@ static void look_again(uint32_t pid)
 
 static void let_go(double rate)
 {
-	sqlite_probes_close();
-	sqlite_end(last_ns);
+	sqlite_probes_pause(last_ns);
+	gone = true;
 	stat_add(STAT_functions_detached, 1);
 	log_warn("SQLite was called %.0f times a second: it is no longer traced (--function-rate %u)", rate,
 		 config->function_rate);

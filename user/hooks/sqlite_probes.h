@@ -20,6 +20,10 @@ void sqlite_probes_open(const struct config *config, const struct sqlite_program
 /* Takes all off. */
 void sqlite_probes_close(void);
 
+/* Takes all off for a time, and puts it back. */
+void sqlite_probes_pause(uint64_t now_ns);
+void sqlite_probes_resume(void);
+
 /* Traces the SQLite of a process, if it has one; nothing happens when that was found before. */
 void sqlite_probes_look(uint32_t pid);
 

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Over a budget less is traced, step by step; well under it all is traced again."""
+
+import re
+import socket
+import threading
+
+import pytest
+
+from harness import Forked, connect, listen, request, response, wait_until
+
+HEADERS = b"X-Long: " + b"v" * 600
+
+
+class Server:
+    """Answers any number of requests on any number of connections."""
+
+    def __init__(self):
+        self.listener = listen(socket.AF_INET)
+        self.address = self.listener.getsockname()
+        self.process = Forked(self.serve)
+        self.pid = self.process.pid
+
+    def serve(self):
+        while True:
+            conn, _ = self.listener.accept()
+            threading.Thread(target=self.answer, args=[conn], daemon=True).start()
+
+    @staticmethod
+    def answer(conn):
+        while conn.recv(4096):
+            conn.sendall(response(201, b"ok", b"X-Pad: " + b"p" * 400))
+
+    def kill(self):
+        self.process.kill()
+
+
+class Load:
+    """Requests one after the other, five a connection, until it is stopped."""
+
+    def __init__(self, address):
+        self.address, self.sent, self.stopped = address, 0, threading.Event()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def run(self):
+        while not self.stopped.is_set():
+            with connect(socket.AF_INET, self.address) as conn:
+                for i in range(5):
+                    conn.sendall(request(b"GET", b"/orders/%d" % i, None, HEADERS))
+                    assert conn.recv(4096)
+                    self.sent += 1
+
+    def stop(self):
+        self.stopped.set()
+        self.thread.join()
+
+
+@pytest.fixture
+def server():
+    server = Server()
+    yield server
+    server.kill()
+
+
+def steps(tracer, way):
+    return re.findall(rf"step {way} \w+ \d, (\w+):", tracer.err())
+
+
+def test_steps_down_and_up(agent, server):
+    """In the documented order, each step said in the log; nothing is lost uncounted, and all comes back."""
+    tracer = agent("-p", server.pid, "--budget-cpu", "0.5")
+    load = Load(server.address)
+    wait_until(lambda: "heads" in steps(tracer, "down"), lambda: f"a step down\n{tracer.err()}", 60)
+    wait_until(lambda: tracer.spans(truncated=True), "a span of a head that was cut", 30)
+    wait_until(lambda: "connections" in steps(tracer, "down"), lambda: f"another step down\n{tracer.err()}", 60)
+    assert tracer.metric("spanhook_sampling_ratio") == 0.1
+    assert tracer.metric("spanhook_metrics_exact") == 0
+    load.stop()
+    assert steps(tracer, "down") == [s for s in ("heads", "connections", "functions") if s in steps(tracer, "down")]
+    wait_until(lambda: "heads" in steps(tracer, "up"), lambda: f"all steps up\n{tracer.err()}", 120)
+    assert steps(tracer, "up") == steps(tracer, "down")[::-1]
+    assert tracer.metric("spanhook_governor_level") == 0 and tracer.metric("spanhook_sampling_ratio") == 1
+    for step in ("heads", "connections"):
+        for direction in ("down", "up"):
+            assert tracer.metric("spanhook_governor_steps_total", step=step, direction=direction) == 1
+    before = len(tracer.spans())
+    assert before < load.sent  # connections were left out
+    with connect(socket.AF_INET, server.address) as conn:
+        conn.sendall(request(b"GET", b"/last", None, HEADERS))
+        assert conn.recv(4096)
+    tracer.wait_spans(1, path="/last")
+    wait_until(
+        lambda: not any(value for _, value in tracer.metrics()["spanhook_unaccounted"]),
+        lambda: f"the sums to hold: {tracer.metrics()['spanhook_unaccounted']}",
+    )
+    assert not any(value for _, value in tracer.metrics()["spanhook_dropped_total"])
+    for span in tracer.spans():
+        assert (span["method"], span["status"]) == ("GET", 201) and span["route"] in ("/orders/{id}", "/last")
+
+
+def test_within_budget(agent, server):
+    """Budgets that are kept change nothing."""
+    tracer = agent("-p", server.pid, "--budget-cpu", "100", "--budget-target-cpu", "100", "--budget-memory", "512M")
+    load = Load(server.address)
+    wait_until(lambda: load.sent >= 500, "500 requests")
+    load.stop()
+    tracer.wait_spans(load.sent)
+    assert tracer.metric("spanhook_governor_level") == 0 and tracer.metric("spanhook_metrics_exact") == 1
+    assert len(tracer.spans()) == load.sent and not any(s.get("truncated") for s in tracer.spans())
+    assert "step" not in tracer.err()
