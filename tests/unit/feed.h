@@ -410,3 +410,14 @@ static inline const struct span *find_span(const char *path)
 #define GET(path)        "GET " path " HTTP/1.1\r\nHost: shop.example\r\n\r\n"
 #define OK_EMPTY         "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 #define REPLY(code, len) "HTTP/1.1 " #code " X\r\nContent-Length: " #len "\r\n\r\n"
+
+static inline size_t put_request(char *buf, size_t size, unsigned i)
+{
+	return (size_t)snprintf(buf, size, "GET /p/x%u HTTP/1.1\r\nHost: h\r\n\r\n", i);
+}
+
+static inline size_t put_response(char *buf, size_t size, unsigned i)
+{
+	return (size_t)snprintf(buf, size, "HTTP/1.1 %u X\r\nContent-Length: %u\r\n\r\n%.*s", 400 + i, i,
+				(int)i, "****************");
+}
