@@ -308,7 +308,7 @@ static bool names_of_proc(struct process *p)
 	}
 	if (!p->service[0])
 		snprintf(p->service, sizeof(p->service), "%s", p->command[0] ? p->command : "unknown");
-	return p->undecided && !p->exited && !matches(exe[0] ? exe : p->path);
+	return p->undecided && !matches(exe[0] ? exe : p->path);
 }
 
 static bool (*names_of)(struct process *p) = names_of_proc;

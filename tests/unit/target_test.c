@@ -123,6 +123,26 @@ static void exec_of_others(void **state)
 	assert_int_equal(rejected_len, 1);
 }
 
+/* It has ended before it was looked at: what it was executed as decides. */
+static void exec_of_others_short(void **state)
+{
+	const struct process *other, *wanted;
+
+	(void)state;
+	config.exes[config.exes_len++] = "*/order-service";
+	tell(PROCESS_EXECED, PID_NONE, 0, "/bin/wget", "wget");
+	tell(PROCESS_EXECED, PID_NONE + 1, 0, "/opt/order-service", "order-service");
+	process_ref(other = target_find(PID_NONE));
+	process_ref(wanted = target_find(PID_NONE + 1));
+	tell(PROCESS_EXITED, PID_NONE, 0, "", "");
+	tell(PROCESS_EXITED, PID_NONE + 1, 0, "", "");
+	targets_resolve(0);
+	assert_true(other->ignored);
+	assert_false(wanted->ignored);
+	process_unref(other);
+	process_unref(wanted);
+}
+
 static void selected_by_port(void **state)
 {
 	(void)state;
@@ -403,6 +423,7 @@ int main(void)
 		target_test(forks_and_exits),
 		target_test(exec_of_a_target),
 		target_test(exec_of_others),
+		target_test(exec_of_others_short),
 		target_test(selected_by_port),
 		target_test(started_by_a_link),
 		target_test(process_limit),
