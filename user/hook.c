@@ -288,16 +288,20 @@ int hook_start(void)
 {
 	/* A listener that is found by its port may have other sockets that were passed by already. */
 	int err, passes = watch_ports ? 2 : 1;
-	uint32_t pid, *previous = NULL;
+	uint32_t pid, next;
+	bool more;
 
 	while (passes--)
 		if ((err = run_iterator(skel->links.socket__existing)))
 			return err;
 	if (skel->links.sched__existing && (err = run_iterator(skel->links.sched__existing)))
 		return err;
-	while (bpf_map__get_next_key(skel->maps.targets, previous, &pid, sizeof(pid)) == 0) {
+	/* An update moves a key to the front: the next one has to be known before. */
+	more = bpf_map__get_next_key(skel->maps.targets, NULL, &pid, sizeof(pid)) == 0;
+	while (more) {
+		more = bpf_map__get_next_key(skel->maps.targets, &pid, &next, sizeof(next)) == 0;
 		set_target(pid, 0, BPF_EXIST); /* it may have ended meanwhile */
-		previous = &pid;
+		pid = next;
 	}
 	return 0;
 }
