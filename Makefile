@@ -40,7 +40,7 @@ override CFLAGS += -O1 -Wno-maybe-uninitialized -fsanitize=$(san_$(SAN)) -fno-sa
 override LDFLAGS += -fsanitize=$(san_$(SAN))
 endif
 
-USER_LIBS := -lbpf -ldw -lelf -lz -lmicrohttpd -lcjson -lyaml -lpthread -lm
+USER_LIBS := -lbpf -ldw -lelf -lz -lmicrohttpd -lcjson -lyaml -lZydis -lpthread -lm
 USER_SRC := $(wildcard user/*.c user/*/*.c)
 USER_OBJ := $(USER_SRC:%.c=$(B)/%.o)
 # What tests link: all but main and what needs the BPF skeleton.

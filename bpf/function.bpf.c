@@ -273,8 +273,8 @@ static long find_frame(__u32 i, struct unwind *u)
 	return 0;
 }
 
-SEC("uretprobe")
-int function__return(struct pt_regs *regs)
+/* sp: as it was at the function's entry. */
+static __always_inline int leave(struct pt_regs *regs, __u64 sp)
 {
 	__u32 number = bpf_get_attach_cookie(regs), top;
 	const struct function_reads *program = bpf_map_lookup_elem(&functions, &number);
@@ -288,7 +288,7 @@ int function__return(struct pt_regs *regs)
 		return 0;
 	u.stack = s;
 	u.function = number;
-	u.sp = regs->sp - FUNCTION_POPPED;
+	u.sp = sp;
 	bpf_loop(CALL_DEPTH_MAX, find_frame, &u, 0);
 	top = s->depth - 1;
 	if (top >= CALL_DEPTH_MAX)
@@ -308,6 +308,19 @@ int function__return(struct pt_regs *regs)
 	if (!emit_call(s, number, walk.at))
 		__sync_fetch_and_add(&returns_lost, 1);
 	return 0;
+}
+
+SEC("uretprobe")
+int function__return(struct pt_regs *regs)
+{
+	return leave(regs, regs->sp - FUNCTION_POPPED);
+}
+
+/* On an instruction that returns. */
+SEC("uprobe")
+int function__leave(struct pt_regs *regs)
+{
+	return leave(regs, regs->sp);
 }
 
 /* The thread will return from nothing any more. */

@@ -5,7 +5,7 @@
 set -eu
 
 declare -A packages=(
-	[build]="gcc libc6-dev clang llvm make bpftool libbpf-dev libelf-dev libdw-dev zlib1g-dev
+	[build]="gcc libc6-dev clang llvm make bpftool libbpf-dev libelf-dev libdw-dev libzydis-dev zlib1g-dev
 		libmicrohttpd-dev libcurl4-openssl-dev libcjson-dev libyaml-dev libsqlite3-dev libpq-dev
 		libhiredis-dev curl procps"
 	[test]="git libcmocka-dev python3-pytest libclang-rt-14-dev clang-format clang-tidy

@@ -193,11 +193,13 @@ int hook_open(const struct config *config)
 
 const struct plan_kernel *hook_functions(void)
 {
+	const struct probe_programs programs = { skel->progs.function__enter, skel->progs.function__return,
+						 skel->progs.function__leave };
 	const struct plan_kernel *kernel;
 	int err;
 
-	kernel = probes_open(skel->progs.function__enter, skel->progs.function__return,
-			     bpf_map__fd(skel->maps.functions), bpf_map__fd(skel->maps.function_hits), &err);
+	kernel = probes_open(&programs, bpf_map__fd(skel->maps.functions),
+			     bpf_map__fd(skel->maps.function_hits), &err);
 	if (!kernel)
 		log_error("this kernel does not let us put probes on functions: %s (%s)", strerror(-err),
 			  last_warning);
@@ -494,8 +496,9 @@ int hook_check(FILE *out, bool json)
 	if (functions)
 		check_line(out, json, &first, "probes under seccomp filters",
 			   !functions->return_is_filtered(),
-			   functions->return_is_filtered() ? "processes with a filter are left alone"
-							   : "safe: tried");
+			   functions->return_is_filtered()
+				   ? "seen at the instructions that return, where these can be told"
+				   : "safe: tried");
 	hook_close();
 	check_line(out, json, &first, "load and attach", !err,
 		   !err       ? "all programs"

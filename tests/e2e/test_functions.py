@@ -460,6 +460,53 @@ def test_go_is_refused(folder, started):
     program.do("tail")
 
 
+THROWS = r"""
+#include <cstdio>
+#include <cstdlib>
+#define OWN extern "C" __attribute__((noipa))
+#define HERE __asm__ volatile("" ::: "memory")
+OWN int throws(int n) { HERE; if (n > 2) throw n; if (n > 1) { HERE; return n * 10; } HERE; return n; }
+OWN int passes(int n) { int r = throws(n); HERE; return r + 1; }
+OWN int tail(int n) { HERE; return throws(n + 1); }
+int main()
+{
+	char line[64];
+	puts("ready"); fflush(stdout);
+	while (fgets(line, 64, stdin)) {
+		try { passes(atoi(line)); tail(0); } catch (int n) { HERE; }
+		printf("done %s", line); fflush(stdout);
+	}
+}
+"""
+
+
+def test_exceptions(folder, started, attach):
+    """What is thrown passes traced functions; one that may be left by a jump is refused."""
+    if not shutil.which("g++"):
+        pytest.skip("g++ is not installed")
+    path = f"{folder}/thrown"
+    with open(f"{path}.cc", "w") as f:
+        f.write(THROWS)
+    subprocess.run(["g++", "-O2", "-g", "-o", path, f"{path}.cc"], check=True)
+    program = started(Obedient(path))
+    done = try_attach(program, "tail")
+    assert done.returncode == 2 and "exception" in done.stderr and "a jump to another function" in done.stderr
+    tracer = attach("-p", program.pid, "--function", "passes(n, result=return)", "--function", "throws(n, result=return)")
+    for n in "1", "2", "3", "1":
+        program.do(n)
+    tracer.wait_spans(11)
+    spans = tracer.finish()
+    passes = [s for s in spans if s["name"] == "passes"]
+    assert [(s["attributes"]["n"], s["attributes"].get("result"), s.get("incomplete", False)) for s in sorted(passes, key=lambda s: s["timestamp"])] == [
+        (1, 2, False), (2, 21, False), (3, None, True), (1, 2, False)
+    ]
+    assert [[t["name"] for t in below(spans, s)] for s in passes] == [["throws"]] * 4
+    # What tail() jumped to, in main().
+    assert len([s for s in spans if s["name"] == "throws" and "parent_span_id" not in s]) == 3
+    listed = subprocess.run([BINARY, "attach", "-p", str(program.pid), "--functions-list", "*"], capture_output=True, text=True, timeout=20)
+    assert "its return is seen at the" in listed.stdout and "a jump to another function" in listed.stdout
+
+
 def test_patched_is_refused(folder, started):
     """Code that is another one in memory than in the file."""
     source = HARD.replace('printf("ready', 'patch(); printf("ready').replace(

@@ -54,8 +54,9 @@ static void see_argument(const char *name, void *arg)
 static int see_symbol(const struct symbol *s, void *arg)
 {
 	struct listed *l = arg;
-	char text[1024];
+	char text[1024], refusal[REFUSAL_MAX];
 	struct function_info info;
+	struct returns returns;
 	const char *why, *file;
 	int line;
 
@@ -75,8 +76,13 @@ static int see_symbol(const struct symbol *s, void *arg)
 		if (!why)
 			function_arguments(&info, see_argument, &info);
 	}
+	if (!why && !function_returns(l->object, s, l->m, false, &returns, refusal))
+		why = refusal;
 	if (why)
 		fprintf(list.out, "      cannot be traced: %s\n", why);
+	else if (returns.len)
+		fprintf(list.out, "      its return is seen at the %zu instruction%s that return%s\n",
+			returns.len, returns.len == 1 ? "" : "s", returns.len == 1 ? "s" : "");
 	return 0;
 }
 

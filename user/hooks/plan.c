@@ -49,6 +49,7 @@ static char program[256]; /* its name */
 static struct {
 	struct file file;
 	uint64_t offset;
+	struct returns returns;
 	bool on; /* has its probes */
 } places[FUNCTIONS_MAX];
 static bool paused;
@@ -175,15 +176,16 @@ static int add_values(struct look *l, struct function *f, const struct symbol *s
 	return wrong ? -ENOENT : 0;
 }
 
-static const char *refusal_of(const struct look *l, const struct symbol *s)
+/* Returns why it is refused, static or in text; NULL: it is not. */
+static const char *refusal_of(const struct look *l, const struct symbol *s, struct returns *ret_returns,
+			      char text[REFUSAL_MAX])
 {
 	const char *why = function_refusal(s, l->m);
 
-	if (!why && l->m && process_is_filtered(l->m->pid) && kernel->return_is_filtered())
-		why = "its process has a seccomp filter, which on this kernel kills it when a traced "
-		      "function "
-		      "returns";
-	return why;
+	if (why)
+		return why;
+	return function_returns(l->object, s, l->m, kernel->return_is_filtered(), ret_returns, text) ? NULL
+												     : text;
 }
 
 static bool is_placed(const struct look *l, uint64_t offset)
@@ -206,7 +208,9 @@ static void refuse(struct look *l, const char *name, const char *why)
 /* Traces a function. Returns 0 also when it is refused: others may follow. */
 static int trace(struct look *l, const struct symbol *s)
 {
-	const char *why = refusal_of(l, s);
+	struct returns returns;
+	char text[REFUSAL_MAX];
+	const char *why = refusal_of(l, s, &returns, text);
 	struct function *f;
 	int err;
 
@@ -227,7 +231,7 @@ static int trace(struct look *l, const struct symbol *s)
 		snprintf(f->name, sizeof(f->name), "0x%llx", (unsigned long long)s->address);
 	err = add_values(l, f, s);
 	l->wish->refused |= err != 0;
-	if (!err && !paused && (err = kernel->attach(f, l->path, s->offset)))
+	if (!err && !paused && (err = kernel->attach(f, l->path, s->offset, &returns)))
 		refuse(l, s->name, strerror(-err));
 	if (err) {
 		function_drop(f);
@@ -235,6 +239,7 @@ static int trace(struct look *l, const struct symbol *s)
 	}
 	places[f->number].file = l->file;
 	places[f->number].offset = s->offset;
+	places[f->number].returns = returns;
 	places[f->number].on = !paused;
 	l->wish->found = true;
 	return 0;
@@ -475,7 +480,8 @@ static int resume_in(const struct mapping *m, void *arg)
 		if (places[i].on || places[i].file.device != m->device || places[i].file.inode != m->inode ||
 		    budget_let_go(i))
 			continue;
-		places[i].on = kernel->attach(function_at(i), m->path, places[i].offset) == 0;
+		places[i].on =
+			kernel->attach(function_at(i), m->path, places[i].offset, &places[i].returns) == 0;
 	}
 	return 0;
 }

@@ -55,3 +55,24 @@ const char *function_refusal(const struct symbol *s, const struct mapping *m)
 		return s->refusal;
 	return is_patched(m, s->offset) ? "its code was patched by somebody else" : NULL;
 }
+
+/* Why the process's stack is to be left alone; NULL: it need not be. */
+static const char *hazard_of(const struct object *o, const struct mapping *m, bool filter_kills)
+{
+	if (m && filter_kills && process_is_filtered(m->pid))
+		return "its process has a seccomp filter, which on this kernel kills it at a return probe";
+	return o->throws ? "an exception that passes a return probe ends the program" : NULL;
+}
+
+bool function_returns(const struct object *o, const struct symbol *s, const struct mapping *m,
+		      bool filter_kills, struct returns *ret_returns, char why[REFUSAL_MAX])
+{
+	const char *hazard = hazard_of(o, m, filter_kills), *unknown = NULL;
+
+	ret_returns->len = 0;
+	if (hazard)
+		unknown = returns_find(o, s, ret_returns);
+	if (unknown)
+		snprintf(why, REFUSAL_MAX, "%s, and %s", hazard, unknown);
+	return !unknown;
+}

@@ -32,6 +32,56 @@ static bool has_section(Elf *elf, const char *name)
 	return false;
 }
 
+/* The run-time libraries of languages with exceptions, by the start of their names. */
+static const char *const libraries[] = { "libstdc++.so", "libc++.so", "libc++abi.so", "libgcc_s.so" };
+
+/* What finds the handlers in their functions, where it is linked in. */
+static const char *const personalities[] = { "__gxx_personality_v0", "rust_eh_personality" };
+
+static bool names_library(Elf *elf, Elf_Scn *section, const GElf_Shdr *header)
+{
+	Elf_Data *data = elf_getdata(section, NULL);
+	GElf_Dyn entry;
+
+	for (int i = 0; data && gelf_getdyn(data, i, &entry); i++) {
+		const char *name =
+			entry.d_tag == DT_NEEDED ? elf_strptr(elf, header->sh_link, entry.d_un.d_val) : NULL;
+
+		for (size_t n = 0; name && n < sizeof(libraries) / sizeof(libraries[0]); n++)
+			if (strncmp(name, libraries[n], strlen(libraries[n])) == 0)
+				return true;
+	}
+	return false;
+}
+
+static bool needs_library(Elf *elf)
+{
+	Elf_Scn *section = NULL;
+	GElf_Shdr header;
+
+	while ((section = elf_nextscn(elf, section)))
+		if (gelf_getshdr(section, &header) && header.sh_type == SHT_DYNAMIC &&
+		    names_library(elf, section, &header))
+			return true;
+	return false;
+}
+
+static bool has_personality(const struct object *o)
+{
+	int len = dwfl_module_getsymtab(o->module);
+
+	for (int i = 1; i < len; i++) {
+		GElf_Sym sym;
+		GElf_Addr address;
+		const char *name = dwfl_module_getsym_info(o->module, i, &sym, &address, NULL, NULL, NULL);
+
+		for (size_t n = 0; name && n < sizeof(personalities) / sizeof(personalities[0]); n++)
+			if (strcmp(name, personalities[n]) == 0)
+				return true;
+	}
+	return false;
+}
+
 static int describe(struct object *o)
 {
 	const char *debug_file = NULL;
@@ -47,6 +97,7 @@ static int describe(struct object *o)
 	o->is_go = has_section(o->elf, ".gopclntab") || has_section(o->elf, ".note.go.buildid");
 	/* Finds the debug file, if there is one. */
 	dwfl_module_getsymtab(o->module);
+	o->throws = needs_library(o->elf) || has_personality(o);
 	dwfl_module_info(o->module, NULL, NULL, NULL, NULL, NULL, NULL, &debug_file);
 	o->stripped = !debug_file && !has_section(o->elf, ".symtab");
 	return 0;

@@ -15,6 +15,7 @@ struct object {
 	GElf_Addr bias; /* between libdwfl's addresses and the file's */
 	const struct convention *convention;
 	bool is_go;    /* the Go runtime finds its own return addresses in stacks */
+	bool throws;   /* exceptions, as C++ and Rust do: unwinding ends at the address of a return probe */
 	bool stripped; /* it has but the symbols that it shares with others, and no debug file */
 	char *debug_path;
 	Dwfl_Callbacks callbacks;

@@ -18,43 +18,54 @@
 #define NR_URETPROBE 335 /* arch/x86/entry/syscalls/syscall_64.tbl, Linux 6.11 */
 #define SAMPLES      200 /* calls that are timed */
 
-/* What is on a function; the return's comes first, so that no entry is without one. */
+/* What is on a function; those of the return come first, so that no entry is without them. */
 struct probe {
-	struct bpf_link *leave, *enter;
+	struct bpf_link *leave[RETURNS_MAX], *enter;
 };
 
-static const struct bpf_program *enter, *leave;
+static struct probe_programs programs;
 static int functions_fd, hits_fd;
 static struct probe probes[FUNCTIONS_MAX];
-
-static int put(struct probe *p, const char *path, uint64_t offset, uint64_t cookie)
-{
-	DECLARE_LIBBPF_OPTS(bpf_uprobe_opts, at_entry, .bpf_cookie = cookie);
-	DECLARE_LIBBPF_OPTS(bpf_uprobe_opts, at_return, .bpf_cookie = cookie, .retprobe = true);
-
-	p->leave = bpf_program__attach_uprobe_opts(leave, -1, path, offset, &at_return);
-	if (!p->leave)
-		return -errno;
-	p->enter = bpf_program__attach_uprobe_opts(enter, -1, path, offset, &at_entry);
-	if (p->enter)
-		return 0;
-	bpf_link__destroy(p->leave);
-	p->leave = NULL;
-	return -errno;
-}
 
 static void take_off(struct probe *p)
 {
 	bpf_link__destroy(p->enter);
-	bpf_link__destroy(p->leave);
+	for (size_t i = 0; i < RETURNS_MAX; i++)
+		bpf_link__destroy(p->leave[i]);
 	*p = (struct probe){ 0 };
 }
 
-static int attach(const struct function *f, const char *path, uint64_t offset)
+/* Returns 0 or -errno; the link is in *ret_link, NULL when there is none. */
+static int put_one(const struct bpf_program *program, const char *path, uint64_t offset, bool at_return,
+		   uint64_t cookie, struct bpf_link **ret_link)
+{
+	DECLARE_LIBBPF_OPTS(bpf_uprobe_opts, opts, .bpf_cookie = cookie, .retprobe = at_return);
+
+	*ret_link = bpf_program__attach_uprobe_opts(program, -1, path, offset, &opts);
+	return *ret_link ? 0 : -errno;
+}
+
+static int put(struct probe *p, const char *path, uint64_t offset, const struct returns *returns,
+	       uint64_t cookie)
+{
+	int err = 0;
+
+	if (!returns->len)
+		err = put_one(programs.leave, path, offset, true, cookie, &p->leave[0]);
+	for (size_t i = 0; i < returns->len && !err; i++)
+		err = put_one(programs.leave_at, path, returns->offsets[i], false, cookie, &p->leave[i]);
+	if (!err)
+		err = put_one(programs.enter, path, offset, false, cookie, &p->enter);
+	if (err)
+		take_off(p);
+	return err;
+}
+
+static int attach(const struct function *f, const char *path, uint64_t offset, const struct returns *returns)
 {
 	int err = bpf_map_update_elem(functions_fd, &f->number, &f->reads, BPF_ANY);
 
-	return err ? err : put(&probes[f->number], path, offset, f->number);
+	return err ? err : put(&probes[f->number], path, offset, returns, f->number);
 }
 
 static void detach(uint32_t number)
@@ -103,11 +114,12 @@ static int see_own(const struct mapping *m, void *arg)
 /* On tried(), with a cookie that is no function's number. */
 static int put_on_own(struct probe *p)
 {
+	struct returns by_probe = { 0 };
 	uint64_t offset;
 
 	if (mappings_each((uint32_t)getpid(), see_own, &offset) != 1)
 		return -ENOENT;
-	return put(p, "/proc/self/exe", offset, FUNCTIONS_MAX);
+	return put(p, "/proc/self/exe", offset, &by_probe, FUNCTIONS_MAX);
 }
 
 static uint64_t clock_ns(void)
@@ -182,10 +194,8 @@ static bool return_is_filtered(void)
 
 bool probes_kill_filtered(const struct bpf_program *enter_program, const struct bpf_program *leave_program)
 {
-	if (!enter) {
-		enter = enter_program;
-		leave = leave_program;
-	}
+	if (!programs.enter)
+		programs = (struct probe_programs){ .enter = enter_program, .leave = leave_program };
 	return return_is_filtered();
 }
 
@@ -193,14 +203,12 @@ static struct plan_kernel kernel = {
 	.attach = attach, .detach = detach, .hits = hits, .return_is_filtered = return_is_filtered
 };
 
-const struct plan_kernel *probes_open(const struct bpf_program *enter_program,
-				      const struct bpf_program *leave_program, int functions_map,
+const struct plan_kernel *probes_open(const struct probe_programs *function_programs, int functions_map,
 				      int hits_map, int *ret_err)
 {
 	struct probe p = { 0 };
 
-	enter = enter_program;
-	leave = leave_program;
+	programs = *function_programs;
 	functions_fd = functions_map;
 	hits_fd = hits_map;
 	*ret_err = put_on_own(&p);
@@ -215,5 +223,5 @@ void probes_close(void)
 {
 	for (int i = 0; i < FUNCTIONS_MAX; i++)
 		take_off(&probes[i]);
-	enter = leave = NULL;
+	programs = (struct probe_programs){ 0 };
 }
