@@ -230,8 +230,35 @@ static __always_inline void emit_with_room(const struct event_data *header, __u6
 	emit_reserved(&e->h);
 }
 
+/* The same by way of the scratch: a second copy, but no byte of the ring that is not used. */
+static __always_inline void emit_exactly(const struct event_data *header, __u32 slot, __u64 from,
+					 __u32 head_len, __u32 tail_len)
+{
+	struct scratch *s = bpf_map_lookup_elem(&scratches, &slot);
+
+	if (!s)
+		return;
+	barrier_var(head_len);
+	barrier_var(tail_len);
+	if (head_len > CAPTURE_MAX)
+		head_len = CAPTURE_MAX;
+	if (tail_len > TAIL_LEN)
+		tail_len = TAIL_LEN;
+	s->e = *header;
+	s->e.head_len = head_len;
+	if (bpf_probe_read_user(s->data, head_len, (void *)from) < 0) {
+		payload_failed(&s->e);
+		tail_len = head_len = 0;
+	}
+	if (tail_len &&
+	    bpf_probe_read_user(s->data + head_len, tail_len, (void *)(from + header->len - tail_len)) < 0)
+		tail_len = 0;
+	s->e.tail_len = tail_len;
+	emit(&s->e.h, sizeof(s->e) + head_len + tail_len);
+}
+
 /* Emits header->len bytes at `from`, of which `want` may be captured. */
-static __always_inline void emit_buffer(const struct event_data *header, __u64 from, __u32 want)
+static __always_inline void emit_buffer(const struct event_data *header, __u32 slot, __u64 from, __u32 want)
 {
 	__u32 head_len = payload_head_len(header->len, want);
 	__u32 tail_len = payload_tail_len(header->len, head_len);
@@ -240,10 +267,10 @@ static __always_inline void emit_buffer(const struct event_data *header, __u64 f
 		emit_with_room(header, from, head_len, tail_len, 64);
 	else if (head_len <= 256)
 		emit_with_room(header, from, head_len, tail_len, 256);
-	else if (head_len <= 1024)
-		emit_with_room(header, from, head_len, tail_len, 1024);
+	else if (head_len <= 512)
+		emit_with_room(header, from, head_len, tail_len, 512);
 	else
-		emit_with_room(header, from, head_len, tail_len, CAPTURE_MAX);
+		emit_exactly(header, slot, from, head_len, tail_len);
 }
 
 /* Emits header->len bytes of vectors from their byte `at` on, of which `want` may be captured. */

@@ -223,7 +223,7 @@ __noinline int emit_piece(struct pieces *p)
 		len = min_u32(len, CAPTURE_MAX);
 	p->e.len = len;
 	if (p->payload.buffer)
-		emit_buffer(&p->e, p->payload.buffer + p->at, p->want);
+		emit_buffer(&p->e, p->slot, p->payload.buffer + p->at, p->want);
 	else
 		emit_vectors(&p->e, p->slot, &p->payload, p->at, p->want);
 	p->e.pos += len;
