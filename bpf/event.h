@@ -186,7 +186,8 @@ struct read {
 
 /* Value of the map `functions`, keyed by the function's number. */
 struct function_reads {
-	event_u32 off; /* its probes are being removed */
+	event_u32 off;    /* it has no probes */
+	event_u32 let_go; /* so often were they removed */
 	event_u32 reads_len;
 	struct read reads[READS_MAX];
 };

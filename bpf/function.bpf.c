@@ -29,6 +29,7 @@ struct {
 struct call_frame {
 	__u64 sp; /* at its entry */
 	__u32 function;
+	__u32 let_go; /* the function's, then */
 	__u64 args[FUNCTION_ARGS];
 };
 
@@ -51,11 +52,13 @@ struct {
 
 #define RETURN_INSTANCES_MAX 64 /* MAX_URETPROBE_DEPTH of kernel/events/uprobes.c */
 
-static __always_inline bool is_off(__u32 number)
+/* Has its function been without probes since the call began? Its return may not have been seen. */
+static __always_inline bool was_let_go(const struct call_frame *frame)
 {
+	__u32 number = frame->function;
 	const struct function_reads *f = bpf_map_lookup_elem(&functions, &number);
 
-	return !f || f->off;
+	return !f || f->off || f->let_go != frame->let_go;
 }
 
 /* Where the kernel has a function return to that it put a return probe on. */
@@ -113,8 +116,7 @@ static long unwind_frame(__u32 i, struct unwind *u)
 	if (top >= CALL_DEPTH_MAX)
 		return 1;
 	f = &u->stack->frames[top];
-	if ((f->sp > u->sp || (f->sp == u->sp && u->tail_call)) &&
-	    (!is_off(f->function) || is_awaited(f->sp)))
+	if ((f->sp > u->sp || (f->sp == u->sp && u->tail_call)) && (!was_let_go(f) || is_awaited(f->sp)))
 		return 1;
 	u->stack->depth = top;
 	return 0;
@@ -247,6 +249,7 @@ int function__enter(struct pt_regs *regs)
 	f = &s->frames[depth];
 	f->sp = u.sp;
 	f->function = number;
+	f->let_go = program->let_go;
 	function_args(regs, f->args);
 	__builtin_memcpy(walk.bases, f->args, sizeof(f->args));
 	walk.program = program;
@@ -267,7 +270,7 @@ static long find_frame(__u32 i, struct unwind *u)
 	if (top >= CALL_DEPTH_MAX)
 		return 1;
 	f = &u->stack->frames[top];
-	if (f->sp > u->sp || (f->sp == u->sp && (f->function == u->function || !is_off(f->function))))
+	if (f->sp > u->sp || (f->sp == u->sp && (f->function == u->function || !was_let_go(f))))
 		return 1;
 	u->stack->depth = top;
 	return 0;

@@ -207,10 +207,16 @@ static void add_values(struct work *w, const struct function *f, const struct ev
 	}
 }
 
+/* Has its function been without probes since? Its return may not have been seen. */
+static bool was_let_go(const struct work *w)
+{
+	return w->function->reads.off || w->function->reads.let_go != w->let_go;
+}
+
 static void finish(struct work *w, uint64_t end_ns)
 {
 	/* What it has done since it was let go may not be below it. */
-	w->span.incomplete |= w->function->reads.off;
+	w->span.incomplete |= was_let_go(w);
 	w->finished = true;
 	w->span.end_ns = end_ns > w->span.start_ns ? end_ns : w->span.start_ns;
 	link_finish(w);
@@ -266,7 +272,7 @@ static struct work *innermost_sure(const struct call_stack *s)
 {
 	uint32_t depth = s->depth;
 
-	while (depth && (!s->calls[depth - 1] || s->calls[depth - 1]->function->reads.off))
+	while (depth && (!s->calls[depth - 1] || was_let_go(s->calls[depth - 1])))
 		depth--;
 	return depth ? s->calls[depth - 1] : NULL;
 }
@@ -293,6 +299,7 @@ static struct work *begin(const struct call_stack *s, const struct function *f, 
 		p->events++;
 	}
 	w->function = f;
+	w->let_go = f->reads.let_go;
 	if (!outer)
 		parent = cause_of_thread(e->h.pid, e->h.tid, e->cause_sock, e->h.flags, &evidence);
 	w->request = outer ? outer->request : parent;

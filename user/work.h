@@ -58,6 +58,7 @@ struct work {
 
 	/* function: */
 	const struct function *function; /* whose call it is; NULL: none's */
+	uint32_t let_go;                 /* how often it had been let go when it was called */
 	struct work *request; /* ... the request that it is made for, as long as anybody asks; referenced;
 						   NULL: not known */
 

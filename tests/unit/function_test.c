@@ -372,6 +372,29 @@ static void let_go(void **state)
 	assert_int_equal(stat_get(STAT_calls_unreturned) - before, 1);
 }
 
+/* It is traced again: of what was open before, that still says nothing. */
+static void let_go_and_back(void **state)
+{
+	struct end server = server_end(1), call = client_end(3);
+
+	(void)state;
+	call.pid = call.tid = PID_SERVER;
+	feed_conn(&server);
+	feed_conn(&call);
+	feed_recv(&server, GET("/orders"));
+	enter(PID_SERVER, OUTER, 0);
+	function_at(OUTER)->reads.let_go++;
+	feed_send(&call, GET("/unknown"));
+	feed_recv(&call, OK_EMPTY);
+	enter(PID_SERVER, OUTER, 0);
+	leave(PID_SERVER, OUTER, 0);
+	feed_send(&server, OK_EMPTY);
+	feed_end();
+	check_below(find_span("/unknown"), find_span("/orders"));
+	assert_true(call_of("outer", 0)->incomplete);
+	check_whole(call_of("outer", 1));
+}
+
 /* The return was still seen: what was between it and the moment of letting go may be missing below it. */
 static void let_go_and_returned(void **state)
 {
@@ -544,15 +567,16 @@ static void no_room(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		function_spine_test(nested),         function_spine_test(answered_later),
-		function_spine_test(nobody),         function_spine_test(answered),
-		function_spine_test(not_proven),     function_spine_test(recursion),
-		function_spine_test(jumped),         function_spine_test(returned_over),
-		function_spine_test(thread_ended),   function_spine_test(process_ended),
-		function_spine_test(begun_before),   function_spine_test(return_lost),
-		function_spine_test(values),         function_spine_test(rules),
-		function_spine_test(random_records), function_spine_test(no_room),
-		function_spine_test(let_go),         function_spine_test(let_go_and_returned),
+		function_spine_test(nested),          function_spine_test(answered_later),
+		function_spine_test(nobody),          function_spine_test(answered),
+		function_spine_test(not_proven),      function_spine_test(recursion),
+		function_spine_test(jumped),          function_spine_test(returned_over),
+		function_spine_test(thread_ended),    function_spine_test(process_ended),
+		function_spine_test(begun_before),    function_spine_test(return_lost),
+		function_spine_test(values),          function_spine_test(rules),
+		function_spine_test(random_records),  function_spine_test(no_room),
+		function_spine_test(let_go),          function_spine_test(let_go_and_returned),
+		function_spine_test(let_go_and_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,8 +11,7 @@
 /* What is done to the kernel. */
 struct plan_kernel {
 	/* Puts probes on a function in a file, and on where it returns. Returns 0 or -errno. */
-	int (*attach)(const struct function *f, const char *path, uint64_t offset,
-		      const struct returns *returns);
+	int (*attach)(struct function *f, const char *path, uint64_t offset, const struct returns *returns);
 	void (*detach)(uint32_t number);
 	/* Entries so far, whoever made them. */
 	uint64_t (*hits)(uint32_t number);

@@ -61,11 +61,16 @@ static int put(struct probe *p, const char *path, uint64_t offset, const struct 
 	return err;
 }
 
-static int attach(const struct function *f, const char *path, uint64_t offset, const struct returns *returns)
+static int attach(struct function *f, const char *path, uint64_t offset, const struct returns *returns)
 {
-	int err = bpf_map_update_elem(functions_fd, &f->number, &f->reads, BPF_ANY);
+	int err;
 
-	return err ? err : put(&probes[f->number], path, offset, returns, f->number);
+	f->reads.off = false;
+	err = bpf_map_update_elem(functions_fd, &f->number, &f->reads, BPF_ANY);
+	if (!err)
+		err = put(&probes[f->number], path, offset, returns, f->number);
+	f->reads.off = err != 0;
+	return err;
 }
 
 static void detach(uint32_t number)
@@ -74,6 +79,7 @@ static void detach(uint32_t number)
 
 	/* Its open calls will not be seen to return: both sides are to know before it is so. */
 	f->reads.off = true;
+	f->reads.let_go++;
 	bpf_map_update_elem(functions_fd, &number, &f->reads, BPF_ANY);
 	take_off(&probes[number]);
 }
