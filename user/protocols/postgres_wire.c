@@ -6,7 +6,8 @@
 #define TEXT_MIN  16
 #define LONG_TEXT 256
 /* Messages in a row that are as good as all. */
-#define CHAIN_MAX 16
+#define CHAIN_MAX          16
+#define AUTHENTICATION_MAX 12 /* SASLFinal */
 
 static const char *const requests[128] = {
 	['B'] = "zz2h2v2h", ['C'] = "kz",   ['D'] = "kz", ['E'] = "z4", ['F'] = "42h2v2",
@@ -16,8 +17,8 @@ static const char *const requests[128] = {
 
 static const char *const responses[128] = {
 	['1'] = "",   ['2'] = "",    ['3'] = "",    ['A'] = "4zz", ['C'] = "t",   ['D'] = "2v",
-	['E'] = "f",  ['G'] = "12h", ['H'] = "12h", ['I'] = "",    ['K'] = "4*",  ['N'] = "f",
-	['R'] = "4*", ['S'] = "zz",  ['T'] = "2c",  ['V'] = "4*",  ['W'] = "12h", ['Z'] = "s",
+	['E'] = "f",  ['G'] = "12h", ['H'] = "12h", ['I'] = "",    ['K'] = "44*", ['N'] = "f",
+	['R'] = "a*", ['S'] = "zz",  ['T'] = "2c",  ['V'] = "n",   ['W'] = "12h", ['Z'] = "s",
 	['c'] = "",   ['d'] = "*",   ['n'] = "",    ['s'] = "",    ['t'] = "2w",  ['v'] = "44*",
 };
 
@@ -130,6 +131,14 @@ static enum guess walk_fields(struct walk *walk)
 	return guess == GUESS_YES ? walk_bytes(walk, 1) : guess;
 }
 
+/* The kind of an authentication request. */
+static enum guess walk_authentication(struct walk *walk)
+{
+	if (walk->rest.len >= 4 && be32(walk->rest.p) > AUTHENTICATION_MAX)
+		return GUESS_NO;
+	return walk_bytes(walk, 4);
+}
+
 static enum guess walk_item(struct walk *walk, char item)
 {
 	switch (item) {
@@ -145,12 +154,16 @@ static enum guess walk_item(struct walk *walk, char item)
 		return walk_bytes(walk, 4 * walk->count);
 	case 'v':
 		return walk_repeated(walk, walk_value);
+	case 'a':
+		return walk_authentication(walk);
 	case 'c':
 		return walk_repeated(walk, walk_column);
 	case 'f':
 		return walk_fields(walk);
 	case 'k':
 		return walk_one_of(walk, "SP");
+	case 'n':
+		return walk_value(walk);
 	case 's':
 		return walk_one_of(walk, "ITE");
 	case 't':
@@ -194,7 +207,7 @@ enum guess postgres_chain(enum flow flow, struct slice s)
 			chain = GUESS_YES;
 		s = slice_from(body, len);
 	}
-	/* A length's first byte is zero below POSTGRES_GUESS_MAX. */
+	/* A length's first byte is zero up to POSTGRES_GUESS_MAX. */
 	if (s.len > 0 && s.len < POSTGRES_HEADER_LEN &&
 	    (!(flow == FLOW_REQUEST ? requests : responses)[s.p[0] & 127] || (s.len > 1 && s.p[1])))
 		return GUESS_NO;

@@ -7,7 +7,7 @@
 #define POSTGRES_HEADER_LEN 5 /* a type and the length of all but the type */
 /* Longest message (PQ_LARGE_MESSAGE_LIMIT), and longest one that is believed where none is known to be. */
 #define POSTGRES_MESSAGE_MAX (1U << 30)
-#define POSTGRES_GUESS_MAX   (1U << 24)
+#define POSTGRES_GUESS_MAX   ((1U << 24) - 1)
 /* Longest start-up packet (MAX_STARTUP_PACKET_LENGTH), and longest command tag (COMPLETION_TAG_BUFSIZE). */
 #define POSTGRES_STARTUP_MAX 10000
 #define POSTGRES_TAG_MAX     64
