@@ -6,7 +6,6 @@
  */
 #pragma once
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -15,11 +14,11 @@
 #include "detect.h"
 #include "script.h"
 #include "statement.h"
+#include "text.h"
 
 #define DRIVER_MESSAGES 256
 #define DRIVER_ASKED    256
 #define DRIVER_BUFFER   (16 << 10) /* what is kept of one direction; then it is cut */
-#define DRIVER_TEXT     (64 << 10)
 #define DRIVER_KEYS     64
 #define DRIVER_TAIL     64 /* last bytes of an event that ends() is shown */
 
@@ -28,11 +27,6 @@
 		if (!(condition))                                                                            \
 			driver_fail(#condition);                                                             \
 	} while (0)
-
-struct text {
-	size_t len;
-	char p[DRIVER_TEXT];
-};
 
 struct seen {
 	enum flow flow;
@@ -76,58 +70,6 @@ struct driver {
 	uint64_t state[PARSER_STATE_MAX / sizeof(uint64_t)];
 };
 
-__attribute__((format(printf, 2, 3))) static inline void text_print(struct text *text, const char *format,
-								    ...)
-{
-	va_list args;
-	int n;
-
-	va_start(args, format);
-	n = vsnprintf(text->p + text->len, sizeof(text->p) - text->len, format, args);
-	va_end(args);
-	if (n > 0)
-		text->len += (size_t)n;
-	if (text->len >= sizeof(text->p))
-		text->len = sizeof(text->p) - 1;
-}
-
-/* A value as it stands in a case: bare, or in quotes with escapes when it has to be. */
-static inline void text_value(struct text *text, struct slice s)
-{
-	bool bare = s.len > 0;
-
-	for (size_t i = 0; i < s.len; i++)
-		bare &= s.p[i] > ' ' && s.p[i] < 0x7f && s.p[i] != '"' && s.p[i] != '\\';
-	if (bare) {
-		text_print(text, "%.*s", (int)s.len, s.p);
-		return;
-	}
-	text_print(text, "\"");
-	for (size_t i = 0; i < s.len; i++) {
-		if (s.p[i] == '\r')
-			text_print(text, "\\r");
-		else if (s.p[i] == '\n')
-			text_print(text, "\\n");
-		else if (s.p[i] == '\t')
-			text_print(text, "\\t");
-		else if (s.p[i] == '"' || s.p[i] == '\\')
-			text_print(text, "\\%c", s.p[i]);
-		else if (s.p[i] >= ' ' && s.p[i] < 0x7f)
-			text_print(text, "%c", s.p[i]);
-		else
-			text_print(text, "\\x%02x", (unsigned char)s.p[i]);
-	}
-	text_print(text, "\"");
-}
-
-static inline void text_field(struct text *text, const char *name, struct slice value)
-{
-	if (value.len == 0)
-		return;
-	text_print(text, " %s=", name);
-	text_value(text, value);
-}
-
 /* Keys of prepared statements are any numbers: the first is 1 here. */
 static inline void text_key(struct driver *d, const char *name, uint64_t key)
 {
@@ -140,27 +82,6 @@ static inline void text_key(struct driver *d, const char *name, uint64_t key)
 	if (i == d->keys_len && i < DRIVER_KEYS)
 		d->keys[d->keys_len++] = key;
 	text_print(&d->heads, " %s=%zu", name, i + 1);
-}
-
-static inline void text_head(struct text *text, const struct message *m)
-{
-	if (m->method.len > 0) {
-		text_print(text, " ");
-		text_value(text, m->method);
-	}
-	if (m->target.len > 0) {
-		text_print(text, " ");
-		text_value(text, m->target);
-	}
-	if (m->status != 0)
-		text_print(text, " %d", m->status);
-	text_field(text, "host", m->host);
-	text_field(text, "user-agent", m->user_agent);
-	text_field(text, "x-request-id", m->request_id);
-	text_field(text, "traceparent", m->traceparent);
-	text_field(text, "tracestate", m->tracestate);
-	text_field(text, "text", m->text);
-	text_field(text, "name", m->name);
 }
 
 /* What any step of a message may say. */
