@@ -35,14 +35,27 @@ void links_fini(void)
 	causes_fini();
 }
 
+/*
+ * The same at both ends: of TCP by the sequence numbers of both directions, of a unix socket, whose positions
+ * many have, by the server's end. 0: there is none.
+ */
 static uint64_t position_key(const struct work *w)
 {
-	const struct conn *c = w->conn;
+	const struct conn *c = w->conn, *server = w->span.kind == SPAN_SERVER ? c : end_other(c);
 	const struct stream *back = &c->streams[!c->request_dir];
 
-	return c->local.family == AF_UNIX || !back->positioned || c->pending_len > 1
-		       ? 0
-		       : hash_mix(hash_mix(1, w->request_pos), back->next_pos);
+	if (c->pending_len > 1)
+		return 0;
+	if (c->local.family == AF_UNIX)
+		return server ? hash_mix(hash_mix(2, w->request_pos), server->sock) : 0;
+	return back->positioned ? hash_mix(hash_mix(1, w->request_pos), back->next_pos) : 0;
+}
+
+static void forget_position(struct work *w)
+{
+	if (w->position_key)
+		table_remove(&by_position, w->position_key, w);
+	w->position_key = 0;
 }
 
 static int is_other_kind(const void *value, const void *arg)
@@ -82,6 +95,8 @@ static void join(struct work *server, struct work *client)
 	if (!server->has_header || client->forwarded)
 		settle_parent(server, client, EVIDENCE_SOCKET);
 	settle(server);
+	if (server->finished)
+		forget_position(server);
 }
 
 static uint64_t request_id_key(const struct work *w)
@@ -308,11 +323,12 @@ void link_finish(struct work *w)
 	cause_closed(w);
 	group_finished(w);
 	decide_blocking(w, false, false);
-	if (w->position_key)
-		table_remove(&by_position, w->position_key, w);
+	/* A server may have answered before the event of its client's end is read. */
+	if (w->settled || w->span.kind != SPAN_SERVER)
+		forget_position(w);
 	if (w->request_id_key)
 		table_remove(&by_request_id, w->request_id_key, w);
-	w->position_key = w->request_id_key = 0;
+	w->request_id_key = 0;
 	if (w->call_of)
 		cause_call_ended(w->call_of);
 	work_unref(w->call_of);
@@ -327,6 +343,8 @@ static void expire(struct work *w)
 	if (w->span.kind == SPAN_CLIENT)
 		hold_expire(w);
 	settle(w);
+	if (w->finished)
+		forget_position(w);
 	work_unref(w);
 }
 

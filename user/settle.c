@@ -8,7 +8,7 @@
 
 #define DEPTH_MAX 128 /* spans above one another that are looked through for the top one */
 
-static const uint64_t wait_ns[WAITS] = { 50000000, 150000000, 5000000000 };
+static const uint64_t wait_ns[WAITS] = { 100000000, 150000000, 5000000000 };
 
 static struct {
 	struct work *first, *last; /* in the order of settle_by_ns */

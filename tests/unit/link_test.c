@@ -228,6 +228,62 @@ static void unix_tree(void **state)
 	}
 }
 
+/* A server that gets the processor at once has answered before the client's send is over. */
+static void answered_first(void **state)
+{
+	struct chain c;
+	struct end local = server_end(20), remote;
+
+	(void)state;
+	chain_start(&c);
+	local.family = AF_UNIX;
+	local.local_port = local.peer_port = 0;
+	local.id = 20;
+	local.peer_id = 21;
+	local.path = "/run/app.sock";
+	local.path_len = strlen(local.path);
+	remote = other_end(&local, 21, PID_CLIENT);
+	feed_conn(&local);
+	feed_conn(&remote);
+	for (int round = 0; round < 6; round++) {
+		struct end *server = round & 1 ? &local : &c.server,
+			   *client = round & 1 ? &remote : &c.client;
+
+		seen_len = 0;
+		feed_recv(server, GET("/a"));
+		feed_send(server, OK_EMPTY);
+		feed_send(client, GET("/a"));
+		feed_recv(client, OK_EMPTY);
+		feed_flush();
+		assert_int_equal(seen_len, 2);
+		check_child(find_kind("/a", SPAN_SERVER), find_kind("/a", SPAN_CLIENT), EVIDENCE_SOCKET);
+	}
+	/* Its client's event is lost: it is nobody's child, whatever that client asks next. */
+	seen_len = 0;
+	feed_recv(&c.server, GET("/a"));
+	feed_send(&c.server, OK_EMPTY);
+	feed_ns += SECOND_NS;
+	feed_flush();
+	check_root(find_kind("/a", SPAN_SERVER));
+	c.client.tx_pos = c.server.rx_pos;
+	c.client.rx_pos = c.server.tx_pos;
+	for (int round = 0; round < 2; round++) {
+		seen_len = 0;
+		feed_recv(&c.server, GET("/c"));
+		feed_send(&c.server, OK_EMPTY);
+		feed_send(&c.client, GET("/c"));
+		feed_recv(&c.client, OK_EMPTY);
+		feed_ns += SECOND_NS;
+		feed_flush();
+		/* What the client sent into the gap may have been several requests. */
+		if (round == 0)
+			check_root(find_kind("/c", SPAN_SERVER));
+		else
+			check_child(find_kind("/c", SPAN_SERVER), find_kind("/c", SPAN_CLIENT),
+				    EVIDENCE_SOCKET);
+	}
+}
+
 /* The other end's request was not seen: its span is not waited for without end. */
 static void settled_by_time(void **state)
 {
@@ -511,6 +567,7 @@ int main(void)
 		spine_test(trees),
 		spine_test(trees_again),
 		spine_test(unix_tree),
+		spine_test(answered_first),
 		spine_test(settled_by_time),
 		spine_test(children_first),
 		spine_test(header),
