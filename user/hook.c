@@ -20,6 +20,10 @@
 #include "spanhook.skel.h"
 #include "stats.h"
 
+/* Bytes that wait before the agent is woken: more of them, and what it then does in one go delays the traced
+ * process where both share a processor; at most a quarter of the ring. */
+#define WAKE_LEN (64U << 10)
+
 struct source {
 	const char *name;
 	bool required;
@@ -168,7 +172,7 @@ int hook_open(const struct config *config)
 		return err;
 	skel->bss->limits = limits;
 	skel->rodata->settings.self_pid = (uint32_t)getpid();
-	skel->rodata->settings.wake_len = config->ring_len / 4;
+	skel->rodata->settings.wake_len = config->ring_len / 4 < WAKE_LEN ? config->ring_len / 4 : WAKE_LEN;
 	skel->rodata->settings.exact_turns = config->exact_turns;
 	skel->rodata->settings.watch_exec = config->exes_len > 0;
 	skel->rodata->settings.watch_ports = watch_ports = config->ports_len > 0;
