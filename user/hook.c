@@ -334,17 +334,30 @@ static void sum_programs(uint64_t *ret_misses, uint64_t *ret_run_ns)
 	}
 }
 
-/* The sum of a per-CPU counter; 0 when it cannot be read. */
-static uint64_t sum_cpus(int map_fd, uint32_t key)
+/*
+ * Sums of the first len counters of a per-CPU array, in one call: Linux 5.13, commit f008d732ab18; 0 when
+ * they cannot be read.
+ */
+static void sum_cpus(int map_fd, uint64_t *ret_sums, uint32_t len)
 {
 	int cpus = libbpf_num_possible_cpus();
-	uint64_t per_cpu[cpus > 0 ? cpus : 1], sum = 0;
+	uint64_t per_cpu[len * (size_t)(cpus > 0 ? cpus : 1)];
+	uint32_t keys[len], next, read = len;
 
-	if (cpus <= 0 || bpf_map_lookup_elem(map_fd, &key, per_cpu))
-		return 0;
-	for (int cpu = 0; cpu < cpus; cpu++)
-		sum += per_cpu[cpu];
-	return sum;
+	memset(ret_sums, 0, len * sizeof(*ret_sums));
+	if (cpus <= 0 || bpf_map_lookup_batch(map_fd, NULL, &next, keys, per_cpu, &read, NULL))
+		return;
+	for (uint32_t i = 0; i < read; i++)
+		for (int cpu = 0; cpu < cpus; cpu++)
+			ret_sums[keys[i]] += per_cpu[i * (uint32_t)cpus + (uint32_t)cpu];
+}
+
+static uint64_t events_sent(void)
+{
+	uint64_t sent;
+
+	sum_cpus(bpf_map__fd(skel->maps.events_sent), &sent, 1);
+	return sent;
 }
 
 void hook_read_counters(void)
@@ -354,21 +367,17 @@ void hook_read_counters(void)
 #include "../bpf/drops.def"
 #undef DROP
 	};
-	uint64_t misses, run_ns;
+	uint64_t sums[DROPS_LEN], run_ns;
 
-	sum_programs(&misses, &run_ns);
+	sum_cpus(bpf_map__fd(skel->maps.drops), sums, DROPS_LEN);
+	sum_programs(&sums[DROP_hook_busy], &run_ns);
 	for (uint32_t id = 0; id < DROPS_LEN; id++) {
-		bool ours = strcmp(stages[id], "kernel") != 0;
-		uint64_t sum = ours                   ? 0
-			       : id == DROP_hook_busy ? misses
-						      : sum_cpus(bpf_map__fd(skel->maps.drops), id);
-
-		if (sum <= last_drops[id])
+		if (strcmp(stages[id], "kernel") != 0 || sums[id] <= last_drops[id])
 			continue;
-		drop_add(id, sum - last_drops[id]);
-		last_drops[id] = sum;
+		drop_add(id, sums[id] - last_drops[id]);
+		last_drops[id] = sums[id];
 	}
-	stat_set(STAT_events_sent, sum_cpus(bpf_map__fd(skel->maps.events_sent), 0));
+	stat_set(STAT_events_sent, events_sent());
 }
 
 static void read_run(uint64_t *ret_run_ns, uint64_t *ret_events)
@@ -376,7 +385,7 @@ static void read_run(uint64_t *ret_run_ns, uint64_t *ret_events)
 	uint64_t misses;
 
 	sum_programs(&misses, ret_run_ns);
-	*ret_events = sum_cpus(bpf_map__fd(skel->maps.events_sent), 0);
+	*ret_events = events_sent();
 }
 
 /* What the kernel says of a map in /proc: exact from Linux 6.4 on, an estimate before. */
