@@ -73,9 +73,13 @@ BARS = {
 }
 
 
+def bar_of(job, measure):
+    return BARS.get((job, measure)) or BARS.get(("*", measure.rpartition(": ")[2]))
+
+
 def judge(job, one):
     """Adds the bar of a figure, if it has one, and its verdict."""
-    bar = BARS.get((job, one["measure"])) or BARS.get(("*", one["measure"].rpartition(": ")[2]))
+    bar = bar_of(job, one["measure"])
     if bar:
         one["bar"], one["verdict"] = str(bar), bar.judge(one) or "not measured"
     return one

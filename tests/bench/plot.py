@@ -6,7 +6,8 @@ from xml.sax.saxutils import escape
 
 WIDTH, HEIGHT = 860, 420
 LEFT, RIGHT, TOP, BOTTOM = 80, 20, 60, 70
-COLOURS = ("#9aa5b1", "#cbd2d9", "#d64545", "#7b4397")
+COLOURS = ("#d64545", "#7b4397", "#0b69a3", "#3f9142")
+GREYS = {"untraced": "#9aa5b1", "untraced again": "#cbd2d9"}
 STYLE = "text{font:13px sans-serif;fill:#323f4b}.title{font-size:16px;font-weight:bold}.small{font-size:11px}line{stroke:#e4e7eb}"
 
 
@@ -47,30 +48,37 @@ def ticks(top):
     return [step * i for i in range(math.ceil(top / step) + 1)]
 
 
-def bars(path, title, subtitle, groups, mark=None):
-    """groups: name → series → (value, low, high). mark: a value of which everything is told apart, such as a bar."""
+def colours(series):
+    """Each name's own; what is not traced is grey on every plot."""
+    others = [name for name in series if name not in GREYS]
+    return {**GREYS, **{name: COLOURS[i % len(COLOURS)] for i, name in enumerate(others)}}
+
+
+def bars(path, title, subtitle, groups, marks):
+    """groups: name → series → (value, low, high). marks: group's name → a value to lay beside it, such as a bar."""
     canvas = Canvas(title, subtitle)
     series = list(dict.fromkeys(name for group in groups.values() for name in group))
-    top = max([high for group in groups.values() for _, _, high in group.values()] + [mark or 0]) or 1
+    top = max([high for group in groups.values() for _, _, high in group.values()] + list(marks.values())) or 1
     scale = ticks(top)
     y = lambda value: HEIGHT - BOTTOM - value / scale[-1] * (HEIGHT - TOP - BOTTOM)  # noqa: E731
     for tick in scale:
         canvas.line(LEFT, y(tick), WIDTH - RIGHT, y(tick))
         canvas.text(LEFT - 8, y(tick) + 4, short(tick), "end", "small")
-    wide = (WIDTH - LEFT - RIGHT) / len(groups)
+    wide, colour = (WIDTH - LEFT - RIGHT) / len(groups), colours(series)
     for i, (name, group) in enumerate(groups.items()):
         each = wide * 0.8 / len(series)
         for series_name, (value, low, high) in group.items():
             n = series.index(series_name)
             x = LEFT + wide * (i + 0.1) + each * n
-            canvas.rect(x, y(value), each * 0.92, y(0) - y(value), COLOURS[n % len(COLOURS)])
+            canvas.rect(x, y(value), each * 0.92, y(0) - y(value), colour[series_name])
             canvas.line(x + each * 0.46, y(low), x + each * 0.46, y(high), "stroke:#323f4b")
             canvas.text(x + each * 0.46, y(high) - 4, f"{value:.3g}" if value < 1000 else short(round(value, -2)), "middle", "small")
         canvas.text(LEFT + wide * (i + 0.5), HEIGHT - BOTTOM + 18, name, "middle", "small")
-    if mark is not None:
-        canvas.line(LEFT, y(mark), WIDTH - RIGHT, y(mark), "stroke:#0b69a3;stroke-dasharray:6 4")
-        canvas.text(WIDTH - RIGHT, y(mark) - 4, f"bar {mark:g}", "end", "small")
-    legend(canvas, [(name, COLOURS[i % len(COLOURS)]) for i, name in enumerate(series)])
+        if name in marks:
+            x = LEFT + wide * i
+            canvas.line(x, y(marks[name]), x + wide, y(marks[name]), "stroke:#0b69a3;stroke-dasharray:6 4")
+            canvas.text(x + wide, y(marks[name]) - 4, f"bar {marks[name]:g}", "end", "small")
+    legend(canvas, [(name, colour[name]) for name in series])
     canvas.write(path)
 
 
@@ -99,13 +107,13 @@ def lines(path, title, subtitle, x_unit, series):
     for power in range(ys[0], ys[1] + 1):
         canvas.line(LEFT, y(10.0**power), WIDTH - RIGHT, y(10.0**power))
         canvas.text(LEFT - 8, y(10.0**power) + 4, short(10.0**power), "end", "small")
-    for i, (name, points) in enumerate(series.items()):
-        colour = COLOURS[(2 * i) % len(COLOURS)]
+    colour = colours(series)
+    for name, points in series.items():
         path_points = " ".join(f"{x(a):.1f},{y(b):.1f}" for a, b in points)
-        canvas.parts.append(f'<polyline points="{path_points}" fill="none" stroke="{colour}" stroke-width="2"/>')
+        canvas.parts.append(f'<polyline points="{path_points}" fill="none" stroke="{colour[name]}" stroke-width="2"/>')
         for a, b in points:
-            canvas.parts.append(f'<circle cx="{x(a):.1f}" cy="{y(b):.1f}" r="3.5" fill="{colour}"/>')
+            canvas.parts.append(f'<circle cx="{x(a):.1f}" cy="{y(b):.1f}" r="3.5" fill="{colour[name]}"/>')
             canvas.text(x(a), y(b) - 8, f"{b:.3g}", "middle", "small")
     canvas.text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - BOTTOM + 36, x_unit, "middle")
-    legend(canvas, [(name, COLOURS[(2 * i) % len(COLOURS)]) for i, name in enumerate(series)])
+    legend(canvas, [(name, colour[name]) for name in series])
     canvas.write(path)

@@ -4,7 +4,7 @@
 import os
 
 import plot
-from figure import BARS
+from figure import bar_of
 
 # Measure → its file, and whether its change is plotted, or its values untraced and traced.
 MEASURES = {
@@ -31,9 +31,9 @@ def bars_of(folder, jobs, measure, name, of_change, what):
                 groups[job] = {NAMES[c]: (one[c]["median"], min(one[c]["min"], one[c]["median"]), one[c]["max"]) for c in columns}
                 unit = "against untraced" if of_change and one["unit"] == "/s" else one["unit"]
     if groups:
-        bar = next((bar for (_, of), bar in BARS.items() if of == measure and of_change), None)
+        marks = {job: bar.value for job in groups if of_change and (bar := bar_of(job, measure))}
         groups = {job: {s: tuple(max(0.0, v) for v in values) for s, values in group.items()} for job, group in groups.items()}
-        plot.bars(f"{folder}/{name}.svg", f"{measure}, {unit}" if unit else measure, what, groups, bar and bar.value)
+        plot.bars(f"{folder}/{name}.svg", f"{measure}, {unit}" if unit else measure, what, groups, marks)
 
 
 def growth_of(folder, job, result, what):
