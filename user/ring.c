@@ -14,8 +14,8 @@
 #include "target.h"
 
 /* Events, and their bytes, after which the loop gets to export and to its timers. */
-#define BATCH       16384
-#define BATCH_BYTES (1 << 20)
+#define BATCH       2048
+#define BATCH_BYTES (128 << 10)
 
 static struct ring_buffer *ring;
 static int wait_fd = -1;
