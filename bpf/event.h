@@ -33,6 +33,7 @@ enum event_type {
 	EVENT_UNWIND,   /* struct event_call: a thread's open calls will not return: it ended or executed */
 	EVENT_SQL_ROW,  /* struct event_sql: the first row of an execution that goes on */
 	EVENT_SQL_END,  /* struct event_sql: an execution is over */
+	EVENT_CONTEXT,  /* struct event_context: a context of Python, before the first other event in it */
 };
 
 enum event_flag {
@@ -77,8 +78,8 @@ struct event_data {
 	event_u64 cause_sock; /* ... and the socket it came from; 0: none */
 	event_u64 woken_sock; /* the same of the thread that has woken this one since; 0: none has */
 	event_u32 woken_pos;
-	event_u32 reserved;
-	event_u8 data[]; /* head_len + tail_len bytes; the record may have more room */
+	event_u32 context; /* of Python, that the thread works in: its id; 0: none, or not known */
+	event_u8 data[];   /* head_len + tail_len bytes; the record may have more room */
 };
 
 #define EVENT_PATH_LEN 108
@@ -216,11 +217,12 @@ struct event_sql {
 
 /* Set by the agent before the programs are loaded, read-only from then on. */
 struct settings {
-	event_u32 self_pid;   /* the agent, which is never traced */
-	event_u32 wake_len;   /* waiting bytes that wake the agent */
-	event_u8 watch_exec;  /* every executed program becomes a target until the agent says otherwise */
-	event_u8 exact_turns; /* the ends of turns are seen (turns.bpf.c) */
-	event_u8 watch_ports; /* who listens on a port of the map `ports` becomes a target */
+	event_u32 self_pid;       /* the agent, which is never traced */
+	event_u32 wake_len;       /* waiting bytes that wake the agent */
+	event_u8 watch_exec;      /* every executed program becomes a target until the agent says otherwise */
+	event_u8 exact_turns;     /* the ends of turns are seen (turns.bpf.c) */
+	event_u8 python_contexts; /* the contexts of Python are followed (context.bpf.c) */
+	event_u8 watch_ports;     /* who listens on a port of the map `ports` becomes a target */
 };
 
 /* How much is seen; the agent changes it while the programs run. */
@@ -229,4 +231,31 @@ struct limits {
 	event_u32 lead_len;    /* ... and of each event, whatever came before it */
 	event_u32 one_of;      /* of so many connections one is followed; 0 and 1: all are */
 	event_u32 epoch;       /* of probes on functions: calls of an earlier one may be over, unseen */
+};
+
+#define PYTHONS_MAX   1024
+#define CONTEXTS_MAX  8192 /* that are remembered */
+#define CONTEXT_DEPTH 6
+
+/* Value of the map `pythons`, keyed by process id: where its interpreter keeps what. */
+struct python {
+	event_u64 thread_state; /* address of the pointer to the state of the thread that it runs */
+	event_u32 context;      /* offset of the pointer to the current context in there */
+	event_u32 reserved;
+};
+
+/* Key of the map `contexts`. */
+struct context_key {
+	event_u64 address; /* in the process */
+	event_u32 pid;
+	event_u32 reserved;
+};
+
+/* A context of Python. */
+struct event_context {
+	struct event h;
+	event_u64 created_ns;
+	event_u32 id;
+	event_u32 from[CONTEXT_DEPTH]; /* those that it is a copy of a copy of, nearest first; 0: not known */
+	event_u32 reserved;
 };

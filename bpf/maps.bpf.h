@@ -80,7 +80,10 @@ struct cause {
 	__u64 woken_sock; /* what the thread that woke it last had received, 0: nothing ... */
 	__u32 woken_pos;
 	__u64 woken_switches; /* ... while its own switches are so many (sched.bpf.c) */
-	bool over;            /* it has asked its event loop for more since (turns.bpf.c) */
+	__u64 context_at; /* where its interpreter keeps its context of Python; 0: not known (context.bpf.c)
+			   */
+	bool copying;     /* ... and it makes a copy of that one */
+	bool over;        /* it has asked its event loop for more since (turns.bpf.c) */
 };
 
 struct {

@@ -7,6 +7,7 @@
 #include <bpf/bpf_tracing.h>
 
 #include "cause.bpf.h"
+#include "context.bpf.h"
 #include "emit.bpf.h"
 #include "payload.bpf.h"
 #include "sample.h"
@@ -339,6 +340,7 @@ static __always_inline void transfer(struct sock *sk, __u32 slot, __u32 len, __u
 	e->cause_pos = cause.pos;
 	e->woken_sock = cause.woken_sock;
 	e->woken_pos = cause.woken_pos;
+	e->context = context_current(own, owner >> 32);
 	e->h.flags |= waiting_flags(sk);
 	if (!dir && len)
 		cause_set(own, sk, s->id, rx_pos + len);

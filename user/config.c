@@ -138,10 +138,20 @@ static int set_budget_memory(struct config *c, const char *value)
 	return parse_size(value, 0, UINT32_MAX, &c->budget_memory_len);
 }
 
+static int parse_auto(const char *value, bool *ret_on)
+{
+	*ret_on = strcmp(value, "auto") == 0;
+	return *ret_on || strcmp(value, "off") == 0 ? 0 : -EINVAL;
+}
+
 static int set_sqlite(struct config *c, const char *value)
 {
-	c->sqlite = strcmp(value, "auto") == 0;
-	return strcmp(value, "auto") && strcmp(value, "off") ? -EINVAL : 0;
+	return parse_auto(value, &c->sqlite);
+}
+
+static int set_python_contexts(struct config *c, const char *value)
+{
+	return parse_auto(value, &c->python_contexts);
 }
 
 static int set_output(struct config *c, const char *value)
@@ -315,6 +325,8 @@ static const struct option_row rows[] = {
 	  "of one core that all traced functions may cost (default: 1)" },
 	{ "sqlite", 0, "auto|off", COMMAND_ATTACH | COMMAND_AGENT, set_sqlite,
 	  "trace what SQLite executes in the processes (default: auto)" },
+	{ "python-contexts", 0, "auto|off", COMMAND_ATTACH | COMMAND_AGENT, set_python_contexts,
+	  "see for which request each task of Python's asyncio works (default: auto)" },
 	{ "output", 0, "text|json", COMMAND_ATTACH | COMMAND_CHECK | COMMAND_COMPARE, set_output,
 	  "what is printed: for people, or one JSON object a line (default: text)" },
 	{ "color", 0, "auto|always|never", COMMAND_ATTACH | COMMAND_CHECK, set_color,
@@ -400,6 +412,7 @@ static const struct config defaults = {
 	.function_rate = 5000,
 	.function_cpu = 1,
 	.sqlite = true,
+	.python_contexts = true,
 	.capture_len = 8192,
 	.ring_len = 4 << 20,
 	.connections_max = 65536,

@@ -53,7 +53,8 @@ struct config {
 	const char *record_path; /* what comes from the kernel is written there; NULL: nowhere */
 	const char *replay_path; /* ... and read from there instead; NULL: nothing */
 	bool stats;
-	bool exact_turns; /* the ends of event loops' turns are seen, at the cost of every system call */
+	bool python_contexts; /* the contexts of Python are followed */
+	bool exact_turns;     /* the ends of event loops' turns are seen, at the cost of every system call */
 
 	const char *config_path;   /* NULL: no configuration file */
 	const struct rules *rules; /* metrics that it asks for; NULL: none */

@@ -385,6 +385,7 @@ bool conn_data(const struct event_data *e)
 	c->last_ns = e->h.time_ns;
 	set_owner(c, &e->h, p);
 	set_cause(c, &e->h, e->cause_sock, e->woken_sock, e->woken_pos);
+	c->context = e->context;
 	c->polled = e->h.flags & EVENT_POLLED;
 	c->nonblock = e->h.flags & EVENT_NONBLOCK;
 	if (e->len == 0) {

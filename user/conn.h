@@ -55,6 +55,7 @@ struct conn {
 	uint64_t woken_sock; /* of the last event: what the thread that woke its thread had received */
 	uint32_t woken_pos;
 	uint64_t cause_sock;     /* of the last event: what its thread had received from before */
+	uint32_t context;        /* ... of Python, that its thread worked in; 0: not known */
 	bool turn_on, turn_over; /* ... EVENT_TURN_ON, EVENT_TURN_OVER */
 	bool slept;              /* ... the thread had waited since */
 	bool sampled;            /* ... EVENT_SAMPLED */

@@ -2,12 +2,13 @@
 #include "hold.h"
 
 #include "conn.h"
+#include "context.h"
 #include "settle.h"
 
 #define UNCLAIMED_MAX 64   /* calls of a thread that wait for the answer that they were made for */
 #define UNORDERED_MAX 4096 /* ... until it is known whether the thread puts work off */
 
-static void push(struct held *held, struct work *call)
+void hold_push(struct held *held, struct work *call)
 {
 	work_ref(call);
 	call->held_next = NULL;
@@ -16,7 +17,7 @@ static void push(struct held *held, struct work *call)
 	held->len++;
 }
 
-static struct work *take_all(struct held *held)
+struct work *hold_take_all(struct held *held)
 {
 	struct work *first = held->first;
 
@@ -24,7 +25,7 @@ static struct work *take_all(struct held *held)
 	return first;
 }
 
-static bool take(struct held *held, struct work *call)
+bool hold_take(struct held *held, struct work *call)
 {
 	for (struct work **at = &held->first; *at; at = &(*at)->held_next) {
 		if (*at != call)
@@ -38,8 +39,7 @@ static bool take(struct held *held, struct work *call)
 	return false;
 }
 
-/* It was made for request r, or (NULL) nobody knows for whom. Drops a reference. */
-static void decide(struct work *call, struct work *r, enum evidence evidence)
+void hold_decide(struct work *call, struct work *r, enum evidence evidence)
 {
 	if (!call->settled && call->unsettled_listed) {
 		if (r && call->span.start_ns >= r->span.start_ns)
@@ -60,7 +60,7 @@ bool hold_unclaimed(struct work *call)
 	if (!t || t->loops || !call->span.process || !call->span.process->open ||
 	    t->unclaimed.len == UNCLAIMED_MAX)
 		return false;
-	push(&t->unclaimed, call);
+	hold_push(&t->unclaimed, call);
 	settle_wait(call, t->answers ? WAIT_ANSWER : WAIT_CLAIM);
 	return true;
 }
@@ -74,7 +74,7 @@ bool hold_until_ordered(struct work *call, struct work *r, enum evidence evidenc
 	work_ref(r);
 	call->if_ordered = r;
 	call->if_ordered_evidence = evidence;
-	push(&t->unordered, call);
+	hold_push(&t->unordered, call);
 	settle_wait(call, WAIT_ANSWER);
 	return true;
 }
@@ -97,13 +97,13 @@ static void decide_order(struct work *call, bool ordered)
 		call->call_of = NULL;
 		work_unref(r);
 	}
-	decide(call, ordered ? r : NULL, call->if_ordered_evidence);
+	hold_decide(call, ordered ? r : NULL, call->if_ordered_evidence);
 	work_unref(r);
 }
 
 static void decide_answered(struct work *call, struct work *r)
 {
-	decide(call, r, EVIDENCE_ANSWER);
+	hold_decide(call, r, EVIDENCE_ANSWER);
 }
 
 static void decide_answered_if_ordered(struct work *call, struct work *r)
@@ -111,13 +111,13 @@ static void decide_answered_if_ordered(struct work *call, struct work *r)
 	if (!call->settled && call->unsettled_listed && hold_until_ordered(call, r, EVIDENCE_ANSWER))
 		work_unref(call);
 	else
-		decide(call, NULL, EVIDENCE_UNKNOWN);
+		hold_decide(call, NULL, EVIDENCE_UNKNOWN);
 }
 
 static void forget(struct work *call, struct work *r)
 {
 	(void)r;
-	decide(call, NULL, EVIDENCE_UNKNOWN);
+	hold_decide(call, NULL, EVIDENCE_UNKNOWN);
 }
 
 static void answered_in_turn(struct thread *t, struct work *r)
@@ -137,15 +137,15 @@ void hold_answer(struct thread *t, struct work *r)
 
 	if (!sampled)
 		cause_answering(t, r);
-	for (call = take_all(&t->unclaimed); call; call = next) {
+	for (call = hold_take_all(&t->unclaimed); call; call = next) {
 		next = call->held_next;
-		decide(call, t->loops || sampled || !call->finished ? NULL : r, EVIDENCE_ANSWER);
+		hold_decide(call, t->loops || sampled || !call->finished ? NULL : r, EVIDENCE_ANSWER);
 	}
 	if (t->group && sampled)
 		group_decide(t->group, NULL, forget);
 	else if (t->group)
 		answered_in_turn(t, r);
-	for (call = t->order == ORDER_OPEN ? NULL : take_all(&t->unordered); call; call = next) {
+	for (call = t->order == ORDER_OPEN ? NULL : hold_take_all(&t->unordered); call; call = next) {
 		next = call->held_next;
 		decide_order(call, t->order == ORDER_PROVEN);
 	}
@@ -158,9 +158,11 @@ void hold_expire(struct work *call)
 	if (call->group) {
 		settle_check(call, NULL);
 		group_remove(call);
-	} else if (t && take(&t->unordered, call)) {
+	} else if (call->context) {
+		context_expire(call);
+	} else if (t && hold_take(&t->unordered, call)) {
 		decide_order(call, false);
-	} else if (t && take(&t->unclaimed, call)) {
-		decide(call, NULL, EVIDENCE_UNKNOWN);
+	} else if (t && hold_take(&t->unclaimed, call)) {
+		hold_decide(call, NULL, EVIDENCE_UNKNOWN);
 	}
 }

@@ -7,6 +7,14 @@
 
 #include "cause.h"
 
+/* The list takes a reference; whoever takes calls from it takes over theirs. */
+void hold_push(struct held *held, struct work *call);
+struct work *hold_take_all(struct held *held);
+bool hold_take(struct held *held, struct work *call);
+
+/* The call was made for request r, or (NULL) nobody knows for whom. Drops a reference. */
+void hold_decide(struct work *call, struct work *r, enum evidence evidence);
+
 /* Keeps a call for whoever its thread answers next. Returns whether it does. */
 bool hold_unclaimed(struct work *call);
 

@@ -111,6 +111,10 @@ static void leave_out_unwanted(const struct config *config)
 		leave_out("sqlite", of_sqlite, sizeof(of_sqlite) / sizeof(of_sqlite[0]));
 	if (!config->exact_turns)
 		leave_out("turns", NULL, 0);
+	if (config->python_contexts)
+		bpf_map__set_max_entries(skel->maps.contexts, CONTEXTS_MAX);
+	else
+		leave_out("context", &skel->maps.pythons, 1);
 }
 
 /* Leaves out the programs whose point or helper is absent; -ENOTSUP when one is required. */
@@ -174,6 +178,7 @@ int hook_open(const struct config *config)
 	skel->rodata->settings.self_pid = (uint32_t)getpid();
 	skel->rodata->settings.wake_len = config->ring_len / 4 < WAKE_LEN ? config->ring_len / 4 : WAKE_LEN;
 	skel->rodata->settings.exact_turns = config->exact_turns;
+	skel->rodata->settings.python_contexts = config->python_contexts;
 	skel->rodata->settings.watch_exec = config->exes_len > 0;
 	skel->rodata->settings.watch_ports = watch_ports = config->ports_len > 0;
 	bpf_map__set_max_entries(skel->maps.ring, config->ring_len);
@@ -222,6 +227,16 @@ void hook_sqlite(struct sqlite_programs *ret_programs)
 	};
 }
 
+void hook_python(struct python_programs *ret_programs)
+{
+	*ret_programs = (struct python_programs){
+		.copying = skel->progs.context__copying,
+		.copied = skel->progs.context__copied,
+		.pythons_fd = bpf_map__fd(skel->maps.pythons),
+		.contexts_fd = bpf_map__fd(skel->maps.contexts),
+	};
+}
+
 void hook_limit(const struct limits *l)
 {
 	limits = *l;
@@ -231,6 +246,7 @@ void hook_limit(const struct limits *l)
 
 void hook_detach(void)
 {
+	python_probes_close();
 	sqlite_probes_close();
 	probes_close();
 	if (skel)
@@ -239,6 +255,7 @@ void hook_detach(void)
 
 void hook_close(void)
 {
+	python_probes_close();
 	sqlite_probes_close();
 	probes_close();
 	spanhook__destroy(skel);

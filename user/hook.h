@@ -8,6 +8,7 @@
 
 #include "config.h"
 #include "hooks/plan.h"
+#include "hooks/python_probes.h"
 #include "hooks/sqlite_probes.h"
 #include "usage.h"
 
@@ -33,6 +34,9 @@ const struct plan_kernel *hook_functions(void);
 
 /* What is put on SQLite's functions, with a configuration that wants it. */
 void hook_sqlite(struct sqlite_programs *ret_programs);
+
+/* The same for the contexts of Python. */
+void hook_python(struct python_programs *ret_programs);
 
 /* Makes pid a target whose events are held back until hook_start(). Returns 0 or -errno. */
 int hook_add(uint32_t pid);

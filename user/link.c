@@ -5,6 +5,7 @@
 #include "base/table.h"
 #include "cause.h"
 #include "conn.h"
+#include "context.h"
 #include "end.h"
 #include "function.h"
 #include "hold.h"
@@ -23,7 +24,7 @@ int links_init(uint32_t max)
 
 	first_netns = 0;
 	many_netns = false;
-	if ((err = causes_init(max)) || (err = table_init(&by_request_id, max)))
+	if ((err = causes_init(max)) || (err = contexts_init()) || (err = table_init(&by_request_id, max)))
 		return err;
 	return table_init(&by_position, max);
 }
@@ -32,6 +33,7 @@ void links_fini(void)
 {
 	table_free(&by_position);
 	table_free(&by_request_id);
+	contexts_fini();
 	causes_fini();
 }
 
@@ -193,6 +195,8 @@ static struct work *take_supposed(struct conn *c)
 static bool hold(struct work *w, const struct verdict *v)
 {
 	w->undecided = v->reason;
+	if (context_hold(w))
+		return true;
 	if ((w->parent_if_blocking = cause_if_blocking(w->conn))) {
 		work_ref(w->parent_if_blocking);
 		cause_call_begun(w->parent_if_blocking);
@@ -271,6 +275,7 @@ void link_answer(struct work *r, uint32_t tid, uint64_t now_ns)
 {
 	struct thread *t = thread_get(tid, now_ns);
 
+	context_answer(r, now_ns);
 	if (!t)
 		return;
 	t->answers |= tid != r->span.tid && !t->loops;

@@ -8,6 +8,7 @@
 
 #include "../bpf/event.h"
 #include "conn.h"
+#include "context.h"
 #include "function.h"
 #include "sqlite.h"
 #include "stats.h"
@@ -68,6 +69,10 @@ bool ring_dispatch(const void *record, size_t size)
 	if (size >= sizeof(struct event_sql) && (e->type == EVENT_SQL_ROW || e->type == EVENT_SQL_END) &&
 	    sql_fits(record, size))
 		return sqlite_event(record);
+	if (size >= sizeof(struct event_context) && e->type == EVENT_CONTEXT) {
+		context_event(record);
+		return true;
+	}
 	drop_add(DROP_event_malformed, 1);
 	return false;
 }

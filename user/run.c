@@ -22,8 +22,10 @@
 #include "function_tape.h"
 #include "governor.h"
 #include "hook.h"
+#include "hooks/look.h"
 #include "hooks/mapping.h"
 #include "hooks/plan.h"
+#include "hooks/python_probes.h"
 #include "hooks/sqlite_probes.h"
 #include "http.h"
 #include "link.h"
@@ -130,11 +132,17 @@ static int add_targets(const struct config *config, pid_t command)
 
 static bool plans; /* functions are traced */
 
+static void look_for_libraries(uint32_t pid)
+{
+	sqlite_probes_look(pid);
+	python_probes_look(pid);
+}
+
 static void plan_found(uint32_t pid)
 {
 	if (plans)
 		plan_process(pid);
-	sqlite_probes_look(pid);
+	look_for_libraries(pid);
 }
 
 /* Traces the functions that were asked for, in what runs already; later in what is found. Returns 0, -ENOENT
@@ -174,6 +182,20 @@ static void plan_sqlite(const struct config *config)
 	targets_each(sqlite_probes_look);
 }
 
+static bool pythons; /* the contexts of Python are followed */
+
+/* Follows the contexts of Python where it runs already; later where it is found. */
+static void plan_python(void)
+{
+	struct python_programs programs;
+
+	if (!pythons)
+		return;
+	hook_python(&programs);
+	python_probes_open(&programs);
+	targets_each(python_probes_look);
+}
+
 /* Calls that are open are not seen to return: they end, as incomplete. */
 static void switch_functions(bool traced, uint64_t now_ns)
 {
@@ -181,6 +203,7 @@ static void switch_functions(bool traced, uint64_t now_ns)
 		if (plans)
 			plan_resume();
 		sqlite_probes_resume();
+		plan_python();
 		return;
 	}
 	if (plans) {
@@ -188,6 +211,7 @@ static void switch_functions(bool traced, uint64_t now_ns)
 		functions_end(now_ns);
 	}
 	sqlite_probes_pause(now_ns);
+	python_probes_close();
 }
 
 static void govern(const struct config *config)
@@ -275,6 +299,7 @@ static bool after_poll(uint64_t now)
 		hook_read_counters();
 		plan_tick(now);
 		sqlite_probes_tick(now);
+		look_again(look_for_libraries);
 	}
 	return waits;
 }
@@ -395,6 +420,8 @@ int run(const struct config *config, bool attach)
 	if (err)
 		return err == -ENOENT ? EXIT_USAGE : EXIT_FAILED;
 	plan_sqlite(config);
+	pythons = config->python_contexts;
+	plan_python();
 	targets_on_found(plan_found);
 	if (export_start(config))
 		return EXIT_FAILED;

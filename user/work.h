@@ -50,6 +50,7 @@ struct work {
 	uint8_t undecided;           /* ... enum undecided: why its parent was not proven at once */
 	struct group *group;         /* ... of calls that are for the same unknown request */
 	struct work *group_next;
+	struct context *context; /* ... of Python, that it was made in, while its parent hangs on that */
 	struct work *parent_if_blocking; /* ... its parent, should its thread wait for the answer right there;
 					    referenced */
 	uint64_t position_key;           /* in the table of requests by position; 0: not there */

@@ -185,13 +185,27 @@ def flask(f):
     wait_until(lambda: len(children(f.traced[0].pid)) >= 4, "gunicorn's workers")
 
 
+def need_modules(*names):
+    for name in names:
+        if subprocess.run(["/usr/bin/python3", "-c", f"import {name}"], capture_output=True).returncode:
+            missing(f"python3-{name} is not installed")
+
+
 def aiohttp(f):
-    if subprocess.run(["/usr/bin/python3", "-c", "import aiohttp"], capture_output=True).returncode:
-        missing("python3-aiohttp is not installed")
+    need_modules("aiohttp")
     f.start_backends()
     f.address = free_port()
     argv = ["/usr/bin/python3", f"{HERE}/app_aiohttp.py", str(f.address), *map(str, f.backends)]
     f.traced = [f.start("aiohttp", argv, f.address)]
+
+
+def starlette(f):
+    need_modules("uvicorn", "starlette", "httpx")
+    f.start_backends()
+    f.address = free_port()
+    argv = ["/usr/bin/python3", "-m", "uvicorn", "--port", str(f.address), "--no-access-log", "--loop", "asyncio", "app_starlette:app"]
+    backends = ",".join(map(str, f.backends[:3]))
+    f.traced = [f.start("uvicorn", argv, f.address, cwd=HERE, env={**os.environ, "BACKENDS": backends})]
 
 
 def chain(f):
@@ -215,6 +229,7 @@ WORKLOADS = {
     "5b node, names and files": node("names"),
     "6 gunicorn, flask": flask,
     "6b aiohttp": aiohttp,
+    "6c uvicorn, Starlette, httpx": starlette,
     "7 nginx, DNAT between networks": translated,
     "8 three hops": chain,
 }

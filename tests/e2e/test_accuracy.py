@@ -38,6 +38,13 @@ def test_no_parent_is_wrong(name, tmp_path):
     run(name, tmp_path)
 
 
+@pytest.mark.parametrize("name", ["6b aiohttp", "6c uvicorn, Starlette, httpx"])
+def test_tasks_of_asyncio(name, tmp_path):
+    """Their interpreter says in which of them a call is made; else nobody could tell."""
+    assert run(name, tmp_path)["right_percent"] > 99
+    assert run(name, tmp_path, "--python-contexts=off")["right_percent"] < 50
+
+
 @pytest.mark.parametrize("name", ["3 event loop", "3b event loop, 4 connections"])
 def test_timers_have_no_parent(name, tmp_path):
     result = run(name, tmp_path, "--exact-turns")

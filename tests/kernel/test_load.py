@@ -54,9 +54,10 @@ def test_check_json():
 
 
 FUNCTION = ["--function", "libc.so.6:posix_openpt"]
+SOCKETS = ["--sqlite", "off", "--python-contexts", "off"]
 
 
-@pytest.mark.parametrize("options", [["--sqlite", "off"], [], FUNCTION, ["--exact-turns"]], ids=["sockets", "sqlite", "functions", "turns"])
+@pytest.mark.parametrize("options", [SOCKETS, [], FUNCTION, ["--exact-turns"]], ids=["sockets", "libraries", "functions", "turns"])
 def test_attached_and_gone(options):
     target = subprocess.Popen(["sleep", "60"])
     tracer = subprocess.Popen([BINARY, "attach", "-p", str(target.pid), *options], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
@@ -77,8 +78,8 @@ def test_attached_and_gone(options):
         # What nobody asked for is not loaded.
         for name in ("function__enter", "function__return", "function__exit", "function__exec"):
             assert (name in names) == (options == FUNCTION)
-        for name in ("sqlite__step", "sqlite__stepped", "sqlite__reset", "sqlite__executed"):
-            assert any(n.startswith(name[:15]) for n in names) == (options != ["--sqlite", "off"])
+        for name in ("sqlite__step", "sqlite__stepped", "sqlite__reset", "sqlite__executed", "context__copying", "context__copied"):
+            assert any(n.startswith(name[:15]) for n in names) == (options != SOCKETS)
         assert ("turns__enter" in names) == ("--exact-turns" in options)
         assert {"ring", "targets", "sock_states", "drops"} <= {show("map").get(i) for i in maps}
     finally:

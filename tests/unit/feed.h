@@ -42,6 +42,7 @@ struct end {
 	uint64_t id, peer_id;
 	const char *path;
 	size_t path_len;
+	uint32_t context;           /* of Python, that the one who acts here works in; 0: none */
 	const struct end *woken_by; /* whose thread woke the one that acts here, NULL: nobody's */
 };
 
@@ -242,7 +243,8 @@ static inline void feed_data(struct end *e, unsigned dir, const char *bytes, uin
 				  .cause_pos = cause->pos,
 				  .cause_sock = cause->sock,
 				  .woken_sock = e->woken_by ? e->woken_by->sock : 0,
-				  .woken_pos = e->woken_by ? e->woken_by->rx_pos : 0 };
+				  .woken_pos = e->woken_by ? e->woken_by->rx_pos : 0,
+				  .context = e->context };
 	if (head_len)
 		memcpy(r->data, bytes, head_len);
 	if (tail_len)
@@ -307,6 +309,17 @@ static inline void feed_process(enum process_change change, uint32_t pid, uint32
 
 	snprintf((char *)r.path, sizeof(r.path), "%s", path);
 	snprintf((char *)r.command, sizeof(r.command), "%.15s", base ? base + 1 : path);
+	feed(&r, sizeof(r));
+}
+
+/* A context of Python is created now, as a copy of these; 0: of none that is known. */
+static inline void feed_context(uint32_t id, uint32_t from, uint32_t from_that)
+{
+	struct event_context r = { .h = { .type = EVENT_CONTEXT, .time_ns = feed_ns },
+				   .created_ns = feed_ns,
+				   .id = id,
+				   .from = { from, from_that } };
+
 	feed(&r, sizeof(r));
 }
 

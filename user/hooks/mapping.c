@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -91,6 +92,26 @@ int mappings_each(uint32_t pid, int (*see)(const struct mapping *m, void *arg), 
 			err = see(&m, arg);
 	fclose(maps);
 	return err;
+}
+
+bool file_mentions(const char *path, const char *text)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat is;
+	bool does = false;
+	void *bytes;
+
+	if (fd < 0)
+		return false;
+	if (fstat(fd, &is) == 0 && is.st_size > 0) {
+		bytes = mmap(NULL, (size_t)is.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+		if (bytes != MAP_FAILED) {
+			does = memmem(bytes, (size_t)is.st_size, text, strlen(text) + 1);
+			munmap(bytes, (size_t)is.st_size);
+		}
+	}
+	close(fd);
+	return does;
 }
 
 int find_program(const char *name, char ret_path[PATH_MAX])

@@ -3,13 +3,10 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "../base/log.h"
 #include "../sqlite.h"
@@ -22,8 +19,6 @@
 #include "uprobe.h"
 
 #define FILES_MAX  1024 /* that were looked into; more are not */
-#define LOOKS      16   /* processes looked at again each second */
-#define REMEMBERED 1024 /* ... of which is known whether they have mapped anything since */
 #define BURST_S    10   /* so many seconds' worth of calls may come at once */
 #define SECOND_NS  1000000000ULL
 #define LOOKED_FOR "sqlite3_finalize"
@@ -60,8 +55,7 @@ static size_t files_len;
 static struct probe probes[SQLITE_FILES_MAX][POINTS];
 static size_t traced_len;
 static uint64_t last_ns, last_hits;
-static double excess;                  /* calls beyond the rate */
-static uint32_t look_first, look_next; /* of the targets, those that are looked at this time */
+static double excess; /* calls beyond the rate */
 static bool off = true;
 static bool gone; /* it was called too often, and stays off */
 
@@ -71,7 +65,6 @@ void sqlite_probes_open(const struct config *c, const struct sqlite_programs *p)
 	programs = *p;
 	files_len = traced_len = 0;
 	last_ns = last_hits = 0;
-	look_first = 0;
 	excess = 0;
 	off = gone = false;
 }
@@ -227,33 +220,13 @@ static void trace(const struct found *f, const struct object *object, const char
 		traced_len++;
 }
 
-/* Most executables can be told by their bytes to have nothing to do with SQLite. */
-static bool mentions_sqlite(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	struct stat is;
-	bool does = false;
-	void *bytes;
-
-	if (fd < 0)
-		return false;
-	if (fstat(fd, &is) == 0 && is.st_size > 0) {
-		bytes = mmap(NULL, (size_t)is.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-		if (bytes != MAP_FAILED) {
-			does = memmem(bytes, (size_t)is.st_size, LOOKED_FOR, sizeof(LOOKED_FOR));
-			munmap(bytes, (size_t)is.st_size);
-		}
-	}
-	close(fd);
-	return does;
-}
-
 static void look_into(const char *path, const char *root, const char *name, const struct mapping *m)
 {
 	struct found f = { .m = m };
 	struct object *object;
 
-	if (!mentions_sqlite(path) || object_open(path, root, &object))
+	/* Most executables can be told by their bytes to have nothing to do with SQLite. */
+	if (!file_mentions(path, LOOKED_FOR) || object_open(path, root, &object))
 		return;
 	symbols_each(object, see_symbol, &f);
 	if (is_complete(&f))
@@ -313,16 +286,6 @@ void sqlite_probes_look_file(const char *path)
 		look_into(path, "", path, NULL);
 }
 
-static void look_again(uint32_t pid)
-{
-	static struct mapped last[REMEMBERED];
-
-	if (look_next >= look_first && look_next < look_first + LOOKS &&
-	    mappings_changed(pid, &last[pid % REMEMBERED]))
-		sqlite_probes_look(pid);
-	look_next++;
-}
-
 static void let_go(double rate)
 {
 	sqlite_probes_pause(last_ns);
@@ -353,7 +316,4 @@ void sqlite_probes_tick(uint64_t now_ns)
 	if (off || first || elapsed_s <= 0)
 		return;
 	check_rate(elapsed_s);
-	look_next = 0;
-	targets_each(look_again);
-	look_first = look_first + LOOKS < look_next ? look_first + LOOKS : 0;
 }

@@ -30,5 +30,5 @@ void sqlite_probes_look(uint32_t pid);
 /* The same for an executable that is to be started. */
 void sqlite_probes_look_file(const char *path);
 
-/* Looks again for libraries that were not there yet, and lets go what is called too often: once a second. */
+/* Lets go what is called too often: once a second. */
 void sqlite_probes_tick(uint64_t now_ns);

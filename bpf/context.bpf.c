@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Hook source: contexts of Python that are copied, as they are for each task of asyncio. */
+#include "vmlinux.h"
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "cause.bpf.h"
+#include "context.bpf.h"
+
+/* Process id → where its interpreter keeps what. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH); /* processes end without a word to it */
+	__uint(max_entries, PYTHONS_MAX);
+	__type(key, __u32);
+	__type(value, struct python);
+} pythons SEC(".maps");
+
+__u32 last_id;
+
+/* PyContext_CopyCurrent() is called: Python 3.7. The thread holds the interpreter. */
+SEC("uprobe")
+int context__copying(struct pt_regs *ctx)
+{
+	__u32 pid = bpf_get_current_pid_tgid() >> 32;
+	struct python *python = bpf_map_lookup_elem(&pythons, &pid);
+	struct cause *thread;
+	__u64 state;
+
+	if (!python || !is_target(pid))
+		return 0;
+	thread = bpf_task_storage_get(&causes, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!thread || bpf_probe_read_user(&state, sizeof(state), (void *)python->thread_state) < 0 || !state)
+		return 0;
+	thread->context_at = state + python->context;
+	thread->copying = true;
+	return 0;
+}
+
+/*
+ * A new context is returned: a copy of the current one, if that is what the thread was asked for, else of one
+ * that is not known.
+ */
+SEC("uprobe")
+int context__copied(struct pt_regs *ctx)
+{
+	struct context_key key = { .address = PT_REGS_RC(ctx), .pid = bpf_get_current_pid_tgid() >> 32 };
+	struct context c = { .created_ns = bpf_ktime_get_ns() }, *from = NULL;
+	struct cause *thread = cause_of_thread();
+	__u64 current;
+
+	if (!thread || !thread->context_at || !key.address || !is_target(key.pid))
+		return 0;
+	if (thread->copying &&
+	    bpf_probe_read_user(&current, sizeof(current), (void *)thread->context_at) == 0)
+		from = context_find(key.pid, current);
+	thread->copying = false;
+	if (from) {
+		c.from[0] = from->id;
+		__builtin_memcpy(&c.from[1], from->from, sizeof(c.from) - sizeof(c.from[0]));
+	}
+	c.id = __sync_fetch_and_add(&last_id, 1) + 1;
+	if (c.id)
+		bpf_map_update_elem(&contexts, &key, &c, BPF_ANY);
+	return 0;
+}
+
+char LICENSE[] SEC("license") __weak = "Dual BSD/GPL";
