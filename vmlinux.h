@@ -173,8 +173,13 @@ struct path {
 	struct dentry *dentry;
 };
 
+struct inode {
+	unsigned long i_ino;
+};
+
 struct file {
 	const struct file_operations *f_op;
+	struct inode *f_inode;
 	unsigned int f_flags;
 	void *private_data;
 	struct path f_path;

@@ -58,6 +58,7 @@ struct sock_state {
 	__u32 tx_pos;       /* unix: bytes sent and received so far */
 	__u32 rx_pos;
 	__u32 capture_left; /* bytes that may still be captured in this direction's turn */
+	__u32 unix_key;     /* unix_key(); 0: not asked for yet */
 	__u16 flags;        /* EVENT_FRESH, EVENT_CLIENT */
 	__u8 last_dir;      /* EVENT_TX or 0, of the last event; 0xff: none yet */
 	__u8 whole;         /* it is among `wholes` */

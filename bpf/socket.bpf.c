@@ -61,17 +61,32 @@ static __always_inline __u32 tcp_rx_pos(const struct sock *sk, const struct tcp_
 	return pos;
 }
 
-/* The same at both ends; tp: NULL for a unix socket. */
-static __always_inline __u32 key_of(const struct sock *sk, const struct tcp_sock *tp)
+/*
+ * Of a unix connection, the number of the client's inode, which both ends can read and which the next
+ * connection does not have again, as it has the addresses of sockets that were freed. If none of the ends is
+ * the client by its name, or the client has closed before its server looked, the addresses have to do.
+ */
+static __always_inline __u32 unix_key(const struct sock *sk, struct sock_state *s)
 {
-	struct sock *peer, *own;
+	struct sock *peer = BPF_CORE_READ((struct unix_sock *)sk, peer);
+	/* To pointers that it knows, the verifier allows no arithmetic. */
+	struct sock *own = BPF_CORE_READ(sk, sk_socket, sk);
+	bool accepted = is_accepted(sk);
 
-	/* Of a pointer to which it may not do arithmetic, the verifier allows a copy that was read. */
-	if (!tp) {
-		peer = BPF_CORE_READ((struct unix_sock *)sk, peer);
-		own = BPF_CORE_READ((struct unix_sock *)peer, peer);
-		return ((__u64)own ^ (__u64)peer) >> 6;
-	}
+	if (s->unix_key)
+		return s->unix_key;
+	if (accepted != !!BPF_CORE_READ((struct unix_sock *)peer, addr))
+		s->unix_key = BPF_CORE_READ(accepted ? peer : own, sk_socket, file, f_inode, i_ino);
+	if (!s->unix_key)
+		s->unix_key = ((__u64)own ^ (__u64)peer) >> 6;
+	return s->unix_key;
+}
+
+/* The same at both ends; tp: NULL for a unix socket. */
+static __always_inline __u32 key_of(const struct sock *sk, const struct tcp_sock *tp, struct sock_state *s)
+{
+	if (!tp)
+		return unix_key(sk, s);
 	return sample_key(is_accepted(sk), tp->rcv_nxt, tp->bytes_received, tp->snd_una, tp->bytes_acked);
 }
 
@@ -259,7 +274,7 @@ static __always_inline bool is_left_out(struct sock *sk, const struct tcp_sock *
 
 	if (s->announced_ns && (s->last_dir == dir || dir != request_dir))
 		return false;
-	if (is_sampled(key_of(sk, tp), limits.one_of))
+	if (is_sampled(key_of(sk, tp, s), limits.one_of))
 		return false;
 	if (!s->announced_ns)
 		return true;

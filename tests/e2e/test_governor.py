@@ -2,12 +2,13 @@
 """Over a budget less is traced, step by step; well under it all is traced again."""
 
 import re
+import select
 import socket
 import threading
 
 import pytest
 
-from harness import Forked, connect, listen, request, response, wait_until
+from harness import Forked, Gate, connect, listen, receive_exactly, request, response, wait_until
 
 HEADERS = b"X-Long: " + b"v" * 600
 
@@ -109,3 +110,63 @@ def test_within_budget(agent, server):
     assert tracer.metric("spanhook_governor_level") == 0 and tracer.metric("spanhook_metrics_exact") == 1
     assert len(tracer.spans()) == load.sent and not any(s.get("truncated") for s in tracer.spans())
     assert "step" not in tracer.err()
+
+
+CONNECTIONS = 400
+ANSWER = response(200, b"ok")
+
+
+def converse_often(listener, gate, half_close):
+    """The two ends of one connection after the other, each with a request of its own: (server, client)."""
+
+    def serve():
+        for _ in range(CONNECTIONS):
+            conn, _ = listener.accept()
+            with conn:
+                if half_close:
+                    poll = select.poll()
+                    poll.register(conn, select.POLLRDHUP)
+                    assert poll.poll(20000)
+                while conn.recv(4096):
+                    conn.sendall(ANSWER)
+
+    def call():
+        gate.wait()
+        for i in range(CONNECTIONS):
+            with connect(listener.family, listener.getsockname()) as conn:
+                conn.sendall(request(b"GET", b"/orders/%d" % i))
+                if half_close:
+                    conn.shutdown(socket.SHUT_WR)
+                receive_exactly(conn, len(ANSWER))
+
+    return Forked(serve), Forked(call)
+
+
+@pytest.fixture
+def sampling(agent):
+    """sampling(options...) runs an agent that is over a budget for good, until one of ten connections is followed."""
+
+    def run(*options):
+        tracer = agent("--budget-memory", "1M", *options)
+        wait_until(lambda: tracer.metric("spanhook_sampling_ratio") == 0.1, lambda: f"sampling\n{tracer.err()}", 60)
+        return tracer
+
+    return run
+
+
+@pytest.mark.parametrize("half_close", [False, True], ids=["open", "half-closed"])
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6, socket.AF_UNIX], ids=["tcp4", "tcp6", "unix"])
+def test_both_ends_decide_alike(sampling, started, folder, family, half_close):
+    """Of a connection both ends are followed, or none; and of so many, so many."""
+    listener, gate = listen(family, f"{folder}/sock" if family == socket.AF_UNIX else None), Gate()
+    server, client = (started(end) for end in converse_often(listener, gate, half_close))
+    tracer = sampling("-p", server.pid, "-p", client.pid)
+    gate.open()
+    assert (client.wait(), server.wait()) == (0, 0)
+    spans = tracer.finish()
+    seen = {kind: sorted(s["path"] for s in spans if s["kind"] == kind) for kind in ("server", "client")}
+    assert seen["server"] == seen["client"]
+    assert 0.02 * CONNECTIONS <= len(seen["server"]) <= 0.25 * CONNECTIONS
+    for span in spans:
+        assert span["status"] == 200 and not span.get("incomplete")
+        assert span["kind"] == "client" or span["evidence"] == "socket"
