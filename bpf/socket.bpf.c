@@ -96,7 +96,8 @@ static __always_inline bool tcp_is_fresh(const struct sock *sk, const struct tcp
 {
 	bool fin = sk->__sk_common.skc_flags & (1 << SOCK_DONE);
 	__u32 unread = tp->rcv_nxt - fin - tcp_rx_pos(sk, tp);
-	__u64 received = tp->bytes_received - unread;
+	/* A FIN is among the bytes received (tcp_rcv_nxt_update()). */
+	__u64 received = tp->bytes_received - fin - unread;
 	/* An active open counts its SYN among the bytes acknowledged. */
 	__u64 sent = tp->bytes_acked + (tp->write_seq - tp->snd_una);
 

@@ -268,6 +268,13 @@ def receive_exactly(sock, n):
         n -= len(data)
 
 
+def wait_peer_done(sock):
+    """Waits for the peer to have sent all that it will send, read or not."""
+    poll = select.poll()
+    poll.register(sock, select.POLLRDHUP)
+    assert poll.poll(PATIENCE * 1000), "the other end did not close"
+
+
 def play(sock, side, script, send=send_whole, receive=receive_exactly):
     """Plays one side's part of a script. Returns False when it closed the socket."""
     for who, what in script:

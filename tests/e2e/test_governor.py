@@ -2,13 +2,12 @@
 """Over a budget less is traced, step by step; well under it all is traced again."""
 
 import re
-import select
 import socket
 import threading
 
 import pytest
 
-from harness import Forked, Gate, connect, listen, receive_exactly, request, response, wait_until
+from harness import Forked, Gate, connect, listen, receive_exactly, request, response, wait_peer_done, wait_until
 
 HEADERS = b"X-Long: " + b"v" * 600
 
@@ -124,9 +123,7 @@ def converse_often(listener, gate, half_close):
             conn, _ = listener.accept()
             with conn:
                 if half_close:
-                    poll = select.poll()
-                    poll.register(conn, select.POLLRDHUP)
-                    assert poll.poll(20000)
+                    wait_peer_done(conn)
                 while conn.recv(4096):
                     conn.sendall(ANSWER)
 

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from harness import CLOSE, HALF_CLOSE, C, S, request, response, send_bytewise
+from harness import CLOSE, HALF_CLOSE, C, S, receive_exactly, request, response, send_bytewise, send_whole, wait_peer_done
 
 TOKEN = b"!#$%&'*+-.^_`|~09az"
 CHUNKED = b"Transfer-Encoding: chunked"
@@ -581,3 +581,18 @@ def test_trace_context_and_baggage(converse):
     server, client = converse([C(asked), S(response())], options=["--baggage", "user.id,absent"])
     for spans in (server, client):
         assert [(s["tracestate"], s["attributes"]) for s in spans] == [("a=1,b=2", {"user.id": "a b"})]
+
+
+def test_read_after_the_end(converse):
+    """A server that reads for the first time when its client has sent all, a few bytes at a time."""
+
+    def receive(sock, n):
+        wait_peer_done(sock)
+        while n:
+            receive_exactly(sock, min(n, 2))
+            n -= min(n, 2)
+
+    script = [C(request(target=b"/late")), C(HALF_CLOSE), S(response(200, b"ok"))]
+    server, client = converse(script, server=(send_whole, receive))
+    check(server, [span("GET", "/late", 200, 0, 2)])
+    check(client, [span("GET", "/late", 200, 0, 2)])
