@@ -225,11 +225,13 @@ struct settings {
 	event_u8 watch_ports;     /* who listens on a port of the map `ports` becomes a target */
 };
 
+#define SAMPLED_ONE_OF 10
+
 /* How much is seen; the agent changes it while the programs run. */
 struct limits {
 	event_u32 capture_len; /* captured after a change of direction, at most WHOLE_LEN ... */
 	event_u32 lead_len;    /* ... and of each event, whatever came before it */
-	event_u32 one_of;      /* of so many connections one is followed; 0 and 1: all are */
+	event_u32 one_of;      /* of so many connections one is followed: SAMPLED_ONE_OF; 0 and 1: all are */
 	event_u32 epoch;       /* of probes on functions: calls of an earlier one may be over, unseen */
 };
 

@@ -139,6 +139,7 @@ static void begin_request(struct conn *c, unsigned dir, const struct message *m)
 	w->span.kind = dir == RX ? SPAN_SERVER : SPAN_CLIENT;
 	w->span.start_ns = s->start_ns;
 	w->span.truncated = m->flags & MESSAGE_TRUNCATED;
+	w->span.sampled = c->sampled;
 	w->linked = !is_barrier(w) || is_quiet(w);
 	w->hidden = is_barrier(w) || (is_quiet(w) && !(m->flags & MESSAGE_SHOWN));
 	if (w->linked) {

@@ -19,7 +19,6 @@
 
 #define LEAD_LEN 1024 /* room for a head */
 #define LINE_LEN 256  /* ... for its first line */
-#define ONE_OF   10
 
 /* What is given up, in this order: detail first, last what nothing else can tell. */
 enum { BODIES, HEADS, CONNECTIONS, FUNCTIONS, STEPS };
@@ -39,7 +38,7 @@ static void limit(void)
 	struct limits limits = {
 		.capture_len = config->capture_len + (bodies ? config->body_limit_len : 0),
 		.lead_len = LEAD_LEN,
-		.one_of = given_up[CONNECTIONS] ? ONE_OF : 1,
+		.one_of = given_up[CONNECTIONS] ? SAMPLED_ONE_OF : 1,
 		.epoch = epoch,
 	};
 
@@ -95,7 +94,7 @@ static const struct step {
 	[FUNCTIONS] = { "functions", "no functions and no SQLite are traced", traces_functions,
 			switch_functions },
 };
-_Static_assert(ONE_OF == 10, "as the step says");
+_Static_assert(SAMPLED_ONE_OF == 10, "as the step says");
 
 void governor_reset(struct governor *g, uint32_t levels)
 {
@@ -201,5 +200,5 @@ const char *governor_step(uint32_t i, uint64_t *ret_down, uint64_t *ret_up)
 
 double governor_sampling_ratio(void)
 {
-	return atomic_load(&downs[CONNECTIONS]) > atomic_load(&ups[CONNECTIONS]) ? 1.0 / ONE_OF : 1;
+	return atomic_load(&downs[CONNECTIONS]) > atomic_load(&ups[CONNECTIONS]) ? 1.0 / SAMPLED_ONE_OF : 1;
 }

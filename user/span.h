@@ -98,6 +98,7 @@ struct span {
 	bool parent_local; /* the parent is a span of ours, exported before or after this one */
 	bool incomplete;   /* bytes of it were lost: sizes and times are lower bounds */
 	bool truncated;    /* its head was longer than what is captured: texts may be missing */
+	bool sampled;      /* of so many connections one was followed: its own (SAMPLED_ONE_OF) */
 	uint8_t trace_id[16];
 	uint8_t span_id[8];
 	uint8_t parent_id[8];

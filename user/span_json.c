@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "span_json.h"
 
+#include "../bpf/event.h"
 #include "base/decimal.h"
 #include "base/json.h"
 #include "target.h"
@@ -154,5 +155,7 @@ size_t span_json(const struct span *span, struct wall *wall, char *buf, size_t s
 		json_bool(&j, "incomplete", true);
 	if (span->truncated)
 		json_bool(&j, "truncated", true);
+	if (span->sampled)
+		json_number(&j, "adjusted_count", SAMPLED_ONE_OF);
 	return json_end(&j);
 }

@@ -170,7 +170,7 @@ void usage_text(char *buf, size_t size)
 	char figure[96], whose[64] = "";
 
 	snprintf(figure, sizeof(figure), kind->format, used[at]);
-	if (at == BUDGET_TARGET_CPU)
+	if (at == BUDGET_TARGET_CPU && busiest.pid)
 		snprintf(whose, sizeof(whose), " in process %u (%s)", busiest.pid, busiest.command);
 	snprintf(buf, size, "%s%s (%s %g%s)", figure, whose, kind->option, budgets[at], kind->unit);
 }

@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from harness import Forked, Gate, connect, listen, receive_exactly, request, response, wait_peer_done, wait_until
+from test_order_service import ORDER, backend, call, order_service, write  # fixtures among them
 
 HEADERS = b"X-Long: " + b"v" * 600
 
@@ -76,6 +77,7 @@ def test_steps_down_and_up(agent, server):
     wait_until(lambda: "connections" in steps(tracer, "down"), lambda: f"another step down\n{tracer.err()}", 60)
     assert tracer.metric("spanhook_sampling_ratio") == 0.1
     assert tracer.metric("spanhook_metrics_exact") == 0
+    wait_until(lambda: tracer.spans(adjusted_count=10), "a span that stands for ten", 60)
     load.stop()
     assert steps(tracer, "down") == [s for s in ("heads", "connections", "functions") if s in steps(tracer, "down")]
     wait_until(lambda: "heads" in steps(tracer, "up"), lambda: f"all steps up\n{tracer.err()}", 120)
@@ -89,7 +91,8 @@ def test_steps_down_and_up(agent, server):
     with connect(socket.AF_INET, server.address) as conn:
         conn.sendall(request(b"GET", b"/last", None, HEADERS))
         assert conn.recv(4096)
-    tracer.wait_spans(1, path="/last")
+    (last,) = tracer.wait_spans(1, path="/last")
+    assert "adjusted_count" not in tracer.spans()[0] and "adjusted_count" not in last
     wait_until(
         lambda: not any(value for _, value in tracer.metrics()["spanhook_unaccounted"]),
         lambda: f"the sums to hold: {tracer.metrics()['spanhook_unaccounted']}",
@@ -107,8 +110,59 @@ def test_within_budget(agent, server):
     load.stop()
     tracer.wait_spans(load.sent)
     assert tracer.metric("spanhook_governor_level") == 0 and tracer.metric("spanhook_metrics_exact") == 1
-    assert len(tracer.spans()) == load.sent and not any(s.get("truncated") for s in tracer.spans())
+    assert len(tracer.spans()) == load.sent
+    assert not any("truncated" in s or "adjusted_count" in s for s in tracer.spans())
     assert "step" not in tracer.err()
+
+
+class Orders(Load):
+    """Orders of one user, each on a connection of its own."""
+
+    def __init__(self, service, user):
+        self.service, self.order = service, {**ORDER, "user_id": user}
+        super().__init__(None)
+
+    def run(self):
+        while not self.stopped.is_set():
+            assert call(self.service, "POST", "/orders", self.order)[0] == 201
+            self.sent += 1
+
+
+ALL_STEPS = ["bodies", "heads", "connections", "functions"]
+RULE = """
+rules:
+  - name: orders_total
+    type: counter
+    spans: { kind: server, method: POST, route: /orders }
+    labels: { user: { field: request.body.user_id, below: { 2: first, 3: second }, else: third, missing: unknown } }
+"""
+
+
+def test_all_steps(agent, order_service, folder):
+    """Each gives up what it says, and what it gave up comes back."""
+    service, rule = order_service(), write(f"{folder}/rule.yaml", RULE)
+    function = "create_order(user.id=order->user_id)"
+    tracer = agent("-p", service.pid, "--config", rule, "--function", function, "--budget-target-cpu", "0.01")
+
+    first = Orders(service, 1)
+    wait_until(lambda: steps(tracer, "down") == ALL_STEPS, lambda: f"all steps down\n{tracer.err()}", 120)
+    first.stop()
+    second = Orders(service, 2)
+    assert f"in process {service.pid} (order-service) (--budget-target-cpu 0.01): step down to 1, bodies" in tracer.err()
+    counted = tracer.metric("orders_total", user="unknown")
+    tracer.wait_metric(counted + 5, "orders_total", user="unknown")
+    assert tracer.metric("spanhook_rule_skipped_total", metric="orders_total", reason="body_not_captured") >= counted + 5
+    second.stop()
+    wait_until(lambda: steps(tracer, "up") == ALL_STEPS[::-1], lambda: f"all steps up\n{tracer.err()}", 180)
+    assert call(service, "POST", "/orders", {**ORDER, "user_id": 3})[0] == 201
+    tracer.wait_metric(1, "orders_total", user="third")
+    assert tracer.metric("orders_total", user="first") > 0 and tracer.metric("orders_total", user="second") == 0
+    assert tracer.metric("orders_total", user="third") == 1
+    spans = tracer.finish()
+    (last,) = (s for s in spans if s.get("attributes", {}).get("user.id") == 3)
+    assert "incomplete" not in last
+    assert sorted(s["name"] for s in spans if s.get("parent_span_id") == last["span_id"]) == ["GET /users/{id}", "INSERT orders", "POST /inventory/reserve", "POST /products/batch"]
+    assert {s["attributes"]["user.id"] for s in spans if s["kind"] == "internal"} == {1, 3}
 
 
 CONNECTIONS = 400
@@ -167,3 +221,4 @@ def test_both_ends_decide_alike(sampling, started, folder, family, half_close):
     for span in spans:
         assert span["status"] == 200 and not span.get("incomplete")
         assert span["kind"] == "client" or span["evidence"] == "socket"
+        assert span["adjusted_count"] == 10

@@ -154,7 +154,7 @@ static void all_fields(void **state)
 		double value;
 	} numbers[] = {
 		{ "status", 503 },        { "duration_ms", 2 }, { "ttfb_ms", 1 }, { "request_bytes", 10 },
-		{ "response_bytes", 20 }, { "pid", 77 },        { "tid", 78 },
+		{ "response_bytes", 20 }, { "pid", 77 },        { "tid", 78 },    { "adjusted_count", 10 },
 	};
 	struct span span = { 0 }, parent = { .span_id = { 2 } };
 	cJSON *object;
@@ -170,7 +170,7 @@ static void all_fields(void **state)
 	set_text(&span, TEXT_PEER_SERVICE, "user-service");
 	span_set_parent(&span, &parent, EVIDENCE_THREAD);
 	span.error_type = "connection_reset";
-	span.incomplete = span.truncated = true;
+	span.incomplete = span.truncated = span.sampled = true;
 	span.request_len = 10;
 	span.response_len = 20;
 	object = line_of(&span);
@@ -194,7 +194,8 @@ static void absent_fields(void **state)
 	static const char *const names[] = { "parent_span_id", "request_id", "method",    "path",
 					     "query",          "route",      "host",      "status",
 					     "ttfb_ms",        "peer",       "local",     "peer_service",
-					     "user_agent",     "incomplete", "truncated", "service" };
+					     "user_agent",     "incomplete", "truncated", "adjusted_count",
+					     "service" };
 	struct span span = { .kind = SPAN_CLIENT, .protocol = "tcp", .error_type = "connect_refused" };
 	cJSON *object = line_of(&span);
 

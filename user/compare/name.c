@@ -54,6 +54,7 @@ static const struct row {
 	{ true, 0, "ttfb_ms", "spanhook.ttfb_ms", FORM_PLAIN },
 	{ true, 0, "incomplete", "spanhook.incomplete", FORM_PLAIN },
 	{ true, 0, "truncated", "spanhook.truncated", FORM_PLAIN },
+	{ true, 0, "adjusted_count", "spanhook.adjusted_count", FORM_PLAIN },
 	{ true, 0, "db_system_name", "db.system.name", FORM_PLAIN },
 	{ true, 0, "db_namespace", "db.namespace", FORM_PLAIN },
 	{ true, 0, "db_operation_name", "db.operation.name", FORM_PLAIN },
