@@ -310,6 +310,60 @@ static void pruned(void **state)
 	object_close(object);
 }
 
+static const char split_c[] =
+	"struct order { int id; int bad; };\n"
+	"volatile int sink;\n"
+	"__attribute__((cold, noinline)) void complain(int n) { sink += n; }\n"
+	"__attribute__((noinline)) int split(int count, struct order *order)\n"
+	"{\n"
+	"	if (__builtin_expect(order->bad, 0)) {\n"
+	"		for (int i = 0; i < count; i++) complain(order->id);\n"
+	"		return -1;\n"
+	"	}\n"
+	"	return order->id + count;\n"
+	"}\n"
+	"static __attribute__((noinline)) int split_local(int count, struct order *order)\n"
+	"{\n"
+	"	if (__builtin_expect(order->bad, 0)) {\n"
+	"		for (int i = 0; i < count; i++) complain(order->id + 1);\n"
+	"		return -1;\n"
+	"	}\n"
+	"	return order->id * count;\n"
+	"}\n"
+	"int main(int argc, char **argv)\n"
+	"{\n"
+	"	struct order order = { argc, argc > 5 };\n"
+	"	return split(argc, &order) + split_local(argc + 2, &order);\n"
+	"}\n";
+
+/* What is seldom run lies elsewhere: a function has ranges of addresses, and its entry is not the lowest. */
+static void split(void **state)
+{
+	static const char *const builds[] = {
+		"gcc -O2 -g -freorder-blocks-and-partition -o p split.c",
+		"gcc -O2 -g -gdwarf-4 -freorder-blocks-and-partition -o p split.c",
+		"gcc -O2 -g -fno-pie -no-pie -freorder-blocks-and-partition -o p split.c",
+		"gcc -O2 -g -gsplit-dwarf -freorder-blocks-and-partition -c split.c && gcc -o p split.o",
+	};
+	static const char *const functions[] = { "split", "split_local" };
+
+	(void)state;
+	write_file("split.c", split_c);
+	for (size_t i = 0; i < COUNT(builds); i++) {
+		shell("rm -f p *.dwo *.o; %s", builds[i]);
+		object = open_object("p");
+		assert_true(find_function(object, "split.cold").found);
+		for (size_t f = 0; f < COUNT(functions); f++) {
+			check_good(&(struct good){ functions[f], "count", 0, 4, VALUE_SIGNED, 0, { 0 } });
+			check_good(
+				&(struct good){ functions[f], "order->bad", 1, 4, VALUE_SIGNED, 1, { 4 } });
+			check_good(&(struct good){
+				functions[f], "return", READ_RESULT, 4, VALUE_SIGNED, 0, { 0 } });
+		}
+		object_close(object);
+	}
+}
+
 static void descriptions(void **state)
 {
 	struct function_info info;
@@ -354,6 +408,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(values), cmocka_unit_test(enums),        cmocka_unit_test(results),
 		cmocka_unit_test(pruned), cmocka_unit_test(descriptions), cmocka_unit_test(nothing_known),
+		cmocka_unit_test(split),
 	};
 
 	return cmocka_run_group_tests(tests, setup, compile_teardown);

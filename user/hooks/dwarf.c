@@ -9,19 +9,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The function whose first instruction is at pc. */
+/* Looks for the function whose first instruction is at pc. */
 struct search {
 	Dwarf_Addr pc;
 	Dwarf_Die *die;
 	bool found;
 };
 
+/* The first instruction. Of a function in several parts, it is that of the first range (DWARF 5, 2.18). */
+static bool entry_of(Dwarf_Die *die, Dwarf_Addr *ret_pc)
+{
+	Dwarf_Addr base, end;
+
+	return !dwarf_entrypc(die, ret_pc) || dwarf_ranges(die, 0, &base, ret_pc, &end) > 0;
+}
+
 static int is_at(Dwarf_Die *die, void *arg)
 {
 	struct search *s = arg;
 	Dwarf_Addr pc;
 
-	if (dwarf_entrypc(die, &pc) || pc != s->pc)
+	if (!entry_of(die, &pc) || pc != s->pc)
 		return DWARF_CB_OK;
 	*s->die = *die;
 	s->found = true;
