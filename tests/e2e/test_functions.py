@@ -152,6 +152,8 @@ OWN void sleeps(int n) { HERE; sink += n; printf("inside\n"); fflush(stdout); fo
 OWN void leaves(int n) { HERE; sink += n; exit(0); }
 OWN int often(int n) { HERE; sink += n; sink -= n; return n; }
 OWN int visits(int n) { char line[64]; HERE; for (int i = 0; i < n; i++) visits(0); if (n) { printf("inside\n"); fflush(stdout); fgets(line, 64, stdin); last(n); HERE; } return n; }
+static __attribute__((cold, noinline)) void complains(int n) { sink += n; sink -= n; }
+OWN int splits(int n) { int kept = often(n); if (__builtin_expect(kept & 1, 0)) { complains(n); complains(kept); return -kept; } return kept + n; }
 static void *thread(void *arg) { (void)arg; sleeps(1); return NULL; }
 
 int main(int argc, char **argv)
@@ -178,6 +180,7 @@ int main(int argc, char **argv)
 		if (!strcmp(line, "sleep\n")) sleeps(2);
 		if (!strcmp(line, "leave\n")) leaves(3);
 		if (!strcmp(line, "often\n")) for (int i = 0; i < 60000; i++) often(i);
+		if (!strcmp(line, "split\n")) for (int i = 0; i < 4; i++) if (splits(i) != (i & 1 ? -i : 2 * i)) abort();
 		if (!strcmp(line, "visit\n")) { visits(1000); last(1); }
 		if (!strcmp(line, "fork\n") && fork() == 0) { last(77); _exit(0); }
 		printf("done %s", line);
@@ -285,6 +288,18 @@ def test_tail_call(watch):
     assert chain(spans, last) == ["tail"]
     assert last["attributes"]["n"] == last["attributes"]["result"] == 2 and tail["attributes"]["n"] == 1
     assert "incomplete" not in last and "incomplete" not in tail
+
+
+def test_split(watch):
+    """What is seldom run of a function is elsewhere, and no function, though it has a symbol."""
+    program, tracer = watch("splits*(n, result=return) error if return < 0")
+    symbols = subprocess.run(["nm", program.process.args[0]], capture_output=True, text=True, check=True).stdout
+    assert " t splits.cold\n" in symbols
+    program.do("split")
+    tracer.wait_spans(4)
+    spans = tracer.finish()
+    got = [(s["name"], s["attributes"]["n"], s["attributes"]["result"], s.get("error_type")) for s in spans]
+    assert sorted(got) == [("splits", i, -i if i & 1 else 2 * i, "return < 0" if i & 1 else None) for i in range(4)]
 
 
 def test_values(watch):

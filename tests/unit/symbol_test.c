@@ -151,9 +151,11 @@ static void refused(void **state)
 
 	(void)state;
 	write_file("one.c", one_c);
-	write_file("short.S", ".globl tiny\n.type tiny,@function\ntiny: ret\n.size tiny,.-tiny\n"
-			      ".globl broken\n.type broken,@function\nbroken: int3\nnop\nnop\nnop\nret\n"
-			      ".size broken,.-broken\n.section .note.GNU-stack,\"\",@progbits\n");
+	write_file("short.S",
+		   ".globl tiny\n.type tiny,@function\ntiny: ret\n.size tiny,.-tiny\n"
+		   ".globl broken\n.type broken,@function\nbroken: int3\nnop\nnop\nnop\nret\n"
+		   ".size broken,.-broken\n.type add.cold,@function\nadd.cold: nop\nnop\nnop\nret\n"
+		   ".size add.cold,.-add.cold\n.section .note.GNU-stack,\"\",@progbits\n");
 	write_file("ifunc.c",
 		   "static int real(void) { return 1; }\nstatic void *choose(void) { return real; }\n"
 		   "int chosen(void) __attribute__((ifunc(\"choose\")));\n");
@@ -162,6 +164,7 @@ static void refused(void **state)
 	assert_non_null(find_function(o, "tiny").symbol.refusal);
 	assert_non_null(find_function(o, "broken").symbol.refusal);
 	assert_non_null(find_function(o, "chosen").symbol.refusal);
+	assert_non_null(find_function(o, "add.cold").symbol.refusal);
 	assert_null(find_function(o, "add").symbol.refusal);
 	object_close(o);
 	shell("echo > note && objcopy --add-section .note.go.buildid=note refused go");

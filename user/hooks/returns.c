@@ -18,13 +18,10 @@ struct parts {
 
 static int see_cold(const struct symbol *s, void *arg)
 {
-	static const char ending[] = ".cold";
 	struct parts *parts = arg;
-	size_t len = strlen(parts->name);
-	const char *rest = s->name + len;
+	size_t len;
 
-	if (strncmp(s->name, parts->name, len) || strncmp(rest, ending, sizeof(ending) - 1) ||
-	    (rest[sizeof(ending) - 1] && rest[sizeof(ending) - 1] != '.'))
+	if (!symbol_is_part(s->name, &len) || len != strlen(parts->name) || memcmp(s->name, parts->name, len))
 		return 0;
 	if (parts->len == RANGES_MAX)
 		return 1;

@@ -179,10 +179,24 @@ static bool is_breakpoint(const struct object *o, uint64_t offset)
 	       (unsigned char)bytes[offset] == INT3;
 }
 
+bool symbol_is_part(const char *name, size_t *ret_name_len)
+{
+	static const char ending[] = ".cold";
+	const char *at = strstr(name, ending), *rest = at ? at + sizeof(ending) - 1 : NULL;
+
+	*ret_name_len = at ? (size_t)(at - name) : 0;
+	return at > name && (!*rest || *rest == '.');
+}
+
 static const char *refusal_of(const struct object *o, const struct symbol *s)
 {
+	size_t name_len;
+
 	if (o->is_go)
 		return "a Go program, which crashes when its return addresses are replaced";
+	/* It is jumped to: no return address need be where a return probe would replace one. */
+	if (symbol_is_part(s->name, &name_len))
+		return "no function, but a part of one";
 	if (s->size && s->size < SIZE_MIN)
 		return "too short";
 	if (is_breakpoint(o, s->offset))

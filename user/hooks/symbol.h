@@ -41,6 +41,12 @@ void object_close(struct object *object);
 /* Calls see() for each function until it returns other than 0, and returns that. */
 int symbols_each(const struct object *object, int (*see)(const struct symbol *symbol, void *arg), void *arg);
 
+/*
+ * Is it no function, but the part of one that is seldom run, which compilers put elsewhere ("name.cold",
+ * "name.cold.1")? *ret_name_len is the length of the function's own name then.
+ */
+bool symbol_is_part(const char *name, size_t *ret_name_len);
+
 /* The function that starts at this address of the file, or at no symbol. Returns 0, or -ENOENT: no code is
  * there. */
 int symbol_at(const struct object *object, uint64_t address, struct symbol *ret_symbol);
