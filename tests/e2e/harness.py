@@ -231,8 +231,8 @@ class Gate:
     def __init__(self):
         self.r, self.w = os.pipe()
 
-    def wait(self):
-        ready, _, _ = select.select([self.r], [], [], PATIENCE)
+    def wait(self, timeout=PATIENCE):
+        ready, _, _ = select.select([self.r], [], [], timeout)
         assert ready and os.read(self.r, 1), "a gate stayed shut"
 
     def open(self):

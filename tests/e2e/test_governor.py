@@ -8,7 +8,9 @@ import threading
 import pytest
 
 from harness import Forked, Gate, connect, listen, receive_exactly, request, response, wait_peer_done, wait_until
+from libpq import FATAL_ERROR, OK, Connection, library
 from test_order_service import ORDER, backend, call, order_service, write  # fixtures among them
+from test_postgres import database, pipelined  # a fixture among them
 
 HEADERS = b"X-Long: " + b"v" * 600
 
@@ -182,7 +184,7 @@ def converse_often(listener, gate, half_close):
                     conn.sendall(ANSWER)
 
     def call():
-        gate.wait()
+        gate.wait(50)
         for i in range(CONNECTIONS):
             with connect(listener.family, listener.getsockname()) as conn:
                 conn.sendall(request(b"GET", b"/orders/%d" % i))
@@ -221,4 +223,38 @@ def test_both_ends_decide_alike(sampling, started, folder, family, half_close):
     for span in spans:
         assert span["status"] == 200 and not span.get("incomplete")
         assert span["kind"] == "client" or span["evidence"] == "socket"
+        assert span["adjusted_count"] == 10
+
+
+def test_pipelines(sampling, started, database):
+    """Of a connection that is followed every statement is read and paired right, though less of heads is captured."""
+    library()
+    texts, gate, ready, more = [f"{text} /* {'x' * 300} */" for text in pipelined()], Gate(), Gate(), Gate()
+
+    def play():
+        gate.wait(50)
+        connections = [Connection(database.conninfo) for _ in range(90)]
+        for c in connections:
+            assert c.exec("SELECT 1 AS first")[0] in OK
+        ready.open()
+        more.wait()
+        for c in connections:
+            assert c.pipeline(texts, True) == [(FATAL_ERROR, "22012") if i % 10 == 9 else (OK[1], None) for i in range(100)]
+
+    client = started(Forked(play))
+    tracer = sampling("-p", client.pid)
+    gate.open()
+    ready.wait()
+    tracer.wait_spans(1, db_query_text="SELECT ? AS first")
+    known = {s["local"] for s in tracer.spans()}  # to be of a protocol that is read whole
+    more.open()
+    assert client.wait() == 0
+    spans = [s for s in tracer.finish() if " AS first" not in s["db_query_text"]]
+    by_connection = {local: {s["db_query_text"]: s for s in spans if s["local"] == local} for local in known}
+    want = {f"SELECT ? / ? AS {'bad' if i % 10 == 9 else 'good'}_{i}" for i in range(100)}
+    assert all(set(texts) == want for texts in by_connection.values())
+    assert not [s for s in spans if s["local"] in known and "incomplete" in s]
+    for span in spans:
+        right = ("22012", None) if " bad_" in span["db_query_text"] else (None, 1)
+        assert "incomplete" in span or (span.get("error_type"), span.get("db_rows")) == right
         assert span["adjusted_count"] == 10
