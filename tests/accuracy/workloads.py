@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The servers whose parents are judged: real programs that do their work in different ways."""
 
+import collections
 import os
 import shutil
 import subprocess
@@ -18,7 +19,8 @@ class Fixture:
     """A server and its backends in a folder of their own, ended by their pids."""
 
     def __init__(self, folder, kind):
-        self.folder, self.programs, self.traced, self.load_options = folder, [], [], []
+        self.folder, self.programs, self.traced, self.load_options, self.options = folder, [], [], [], []
+        self.label = lambda spans: None  # gives the ids in their queries to spans that have none
         self.namespaces, self.client_namespace = [], None  # of the network; the client is traced if it has one
         self.served, self.calls = 1, 4  # requests and calls of traced servers for each request of the load
         try:
@@ -50,7 +52,7 @@ class Fixture:
 
     def select(self):
         pids = [pid for program in self.traced for pid in (program.pid, *children(program.pid))]
-        return [arg for pid in pids for arg in ("-p", str(pid))]
+        return [arg for pid in pids for arg in ("-p", str(pid))] + self.options
 
     def prepare_load(self, connections, requests):
         """The client, which waits for a line on its standard input."""
@@ -81,6 +83,29 @@ def workload(mode, calls):
         f.traced = [f.start("server", [WORKLOAD, mode, str(f.address), *map(str, f.backends)], f.address)]
 
     return kind
+
+
+def order_service(f):
+    """In its queries an order has its id; which call is for which order, only those who are called can tell."""
+    ports = {role: free_port() for role in ("user", "product", "inventory")}
+    callees = {port: f.start(role, ["/usr/bin/python3", f"{HERE}/app_shop.py", str(port)], port) for role, port in ports.items()}
+    f.address, f.calls, f.load_options, f.options = free_port(), 3, ["orders"], ["--sqlite", "off"]
+    urls = [arg for role, port in ports.items() for arg in (f"--{role}-url", f"http://127.0.0.1:{port}")]
+    stores = ["--database", f"sqlite://{f.folder}/orders.db", "--events", f"file://{f.folder}/events.jsonl"]
+    argv = [os.path.join(BUILD, "order-service"), "--port", str(f.address), "--mode", "thread-per-connection", *stores, *urls]
+    f.traced = [f.start("server", argv, f.address)]
+
+    def label(spans):
+        asked = collections.defaultdict(collections.deque)
+        for port, callee in callees.items():
+            for line in callee.out().splitlines():
+                caller, number = line.split()
+                asked[f"127.0.0.1:{caller}", f"127.0.0.1:{port}"].append(number)
+        for span in sorted((s for s in spans if s["kind"] == "client"), key=lambda s: s["timestamp"]):
+            if asked[span["local"], span["peer"]]:
+                span["query"] = f"id={asked[span['local'], span['peer']].popleft()}"
+
+    f.label = label
 
 
 class Missing(Exception):
@@ -219,7 +244,7 @@ def chain(f):
 
 
 WORKLOADS = {
-    "1 thread per connection": workload("threads", 3),
+    "1 order service": order_service,
     "2 pool, worker answers": workload("pool", 3),
     "2b pool, result handed back": workload("pool-handback", 3),
     "3 event loop": workload("loop", 4),

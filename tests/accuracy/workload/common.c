@@ -83,6 +83,20 @@ void send_request(int fd, const char *path, long id)
 	send_all(fd, head, (size_t)n);
 }
 
+void send_order(int fd, long id)
+{
+	char body[160], text[320];
+	int len = snprintf(body, sizeof(body),
+			   "{\"user_id\":%ld,\"items\":[{\"product_id\":%ld,\"quantity\":1}],"
+			   "\"shipping_address\":{\"city\":\"Oslo\"}}",
+			   id, id);
+	int n = snprintf(text, sizeof(text),
+			 "POST /orders?id=%ld HTTP/1.1\r\nHost: shop\r\nContent-Length: %d\r\n\r\n%s", id,
+			 len, body);
+
+	send_all(fd, text, (size_t)n);
+}
+
 void send_response(int fd)
 {
 	static const char text[] = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok\n";

@@ -20,6 +20,7 @@ int listen_on(struct sockaddr_in a, int flags);
 int connect_to(struct sockaddr_in a, int flags);
 void watch(int epoll, int fd, void *p, uint32_t events);
 void send_request(int fd, const char *path, long id);
+void send_order(int fd, long id);
 void send_response(int fd);
 
 /* A head without a body, read piece by piece. */
@@ -45,10 +46,12 @@ struct client {
 void accept_client(int epoll, int listener);
 
 /* The servers; none returns. */
-void run_threads(struct sockaddr_in address);
 void run_pool(struct sockaddr_in address, bool hand_back);
 void run_loop(struct sockaddr_in address, int limit);
 void run_backend(struct sockaddr_in address, uint64_t max_ns);
 
-/* Keeps so many requests open until all are answered. Prints the first id that was not used. */
-void run_load(struct sockaddr_in address, int connections, long requests, long id, bool closes);
+/*
+ * Keeps so many requests open until all are answered. Prints the first id that was not used. manner: "closes"
+ * if the server closes a connection after its answer, "orders" for those of the order service, or "".
+ */
+void run_load(struct sockaddr_in address, int connections, long requests, long id, const char *manner);

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <time.h>
 #include <unistd.h>
@@ -63,8 +64,18 @@ void run_backend(struct sockaddr_in address, uint64_t max_ns)
 	}
 }
 
-void run_load(struct sockaddr_in address, int connections, long requests, long id, bool closes)
+static void ask(int fd, long id, bool orders)
 {
+	if (orders)
+		send_order(fd, id);
+	else
+		send_request(fd, "/work", id);
+}
+
+void run_load(struct sockaddr_in address, int connections, long requests, long id, const char *manner)
+{
+	bool closes = strcmp(manner, "closes") == 0, orders = strcmp(manner, "orders") == 0;
+	const char *end = orders ? "Z\"}" : "ok\n"; /* of an answer */
 	struct client *clients = calloc((size_t)connections, sizeof(*clients));
 	int epoll = epoll_create1(0);
 	long sent = 0, answered = 0;
@@ -75,7 +86,7 @@ void run_load(struct sockaddr_in address, int connections, long requests, long i
 		watch(epoll, clients[i].fd, &clients[i], EPOLLIN);
 		if (sent < requests) {
 			clients[i].waits = true;
-			send_request(clients[i].fd, "/work", id + sent++);
+			ask(clients[i].fd, id + sent++, orders);
 		}
 	}
 	while (answered < requests) {
@@ -87,7 +98,7 @@ void run_load(struct sockaddr_in address, int connections, long requests, long i
 		}
 		for (int i = 0; i < n; i++) {
 			struct client *c = events[i].data.ptr;
-			int done = read_some(c->fd, &c->r, "ok\n");
+			int done = read_some(c->fd, &c->r, end);
 
 			/* A server may close a connection once it has answered. */
 			if (done < 0 && c->waits) {
@@ -110,7 +121,7 @@ void run_load(struct sockaddr_in address, int connections, long requests, long i
 			}
 			if (sent < requests && !(closes && c->fd >= 0 && done > 0)) {
 				c->waits = true;
-				send_request(c->fd, "/work", id + sent++);
+				ask(c->fd, id + sent++, orders);
 			}
 		}
 	}

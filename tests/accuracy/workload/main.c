@@ -22,9 +22,7 @@ int main(int argc, char **argv)
 	if (strcmp(mode, "backend") == 0)
 		run_backend(address, argc > 3 ? strtoull(argv[3], NULL, 10) * 1000 : 4000000);
 	else if (strcmp(mode, "load") == 0 && argc >= 6)
-		run_load(address, atoi(argv[3]), atol(argv[4]), atol(argv[5]), argc > 6);
-	else if (strcmp(mode, "threads") == 0)
-		run_threads(address);
+		run_load(address, atoi(argv[3]), atol(argv[4]), atol(argv[5]), argc > 6 ? argv[6] : "");
 	else if (strcmp(mode, "pool") == 0)
 		run_pool(address, false);
 	else if (strcmp(mode, "pool-handback") == 0)
@@ -34,10 +32,9 @@ int main(int argc, char **argv)
 	else if (strcmp(mode, "loop-limited") == 0)
 		run_loop(address, 4);
 	else
-		fprintf(stderr,
-			"usage: workload threads|pool|pool-handback|loop|loop-limited ADDRESS BACKEND...\n"
-			"       workload backend ADDRESS [MAX-DELAY-US]\n"
-			"       workload load ADDRESS CONNECTIONS REQUESTS FIRST-ID [closes]\n"
-			"An address is a port of loopback or IP:PORT.\n");
+		fprintf(stderr, "usage: workload pool|pool-handback|loop|loop-limited ADDRESS BACKEND...\n"
+				"       workload backend ADDRESS [MAX-DELAY-US]\n"
+				"       workload load ADDRESS CONNECTIONS REQUESTS FIRST-ID [closes|orders]\n"
+				"An address is a port of loopback or IP:PORT.\n");
 	return strcmp(mode, "load") != 0;
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common.h"
 
-#include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,41 +10,6 @@
 #include <unistd.h>
 
 #define WORKERS 8
-
-/* A thread a connection. */
-static void *serve_connection(void *arg)
-{
-	int fd = (int)(intptr_t)arg, calls[BACKENDS] = { 0 };
-	struct reader r = { .len = 0 };
-
-	while (read_request(fd, &r) == 1) {
-		long id = take_id(&r);
-
-		for (int i = 0; i < 3; i++)
-			call(&calls[i], i, id);
-		send_response(fd);
-	}
-	for (int i = 0; i < BACKENDS; i++)
-		if (calls[i])
-			close(calls[i]);
-	close(fd);
-	return NULL;
-}
-
-void run_threads(struct sockaddr_in address)
-{
-	int listener = listen_on(address, 0);
-
-	for (;;) {
-		int fd = accept(listener, NULL, NULL), one = 1;
-		pthread_t thread;
-
-		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-		if (fd < 0 || pthread_create(&thread, NULL, serve_connection, (void *)(intptr_t)fd))
-			die("accept");
-		pthread_detach(thread);
-	}
-}
 
 /* A pool: one thread reads, a queue hands on, workers call; they answer themselves or hand the result back.
  */
