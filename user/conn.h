@@ -87,6 +87,7 @@ struct conn {
 	uint8_t last_dir;
 	uint8_t request_dir;         /* RX: this side serves */
 	const struct parser *parser; /* NULL: protocol not known (yet) */
+	const char *db_system;       /* of the last message that said one; NULL: none has */
 	struct stream streams[DIRECTIONS];
 	struct work *pending, **pending_end; /* unanswered requests, oldest first */
 	uint32_t pending_len;                /* operations: neither quiet requests nor barriers */

@@ -318,6 +318,8 @@ void exchange_result(struct conn *c, unsigned dir, const struct message *m)
 
 	if (m->namespace.len)
 		set_namespace(c, m->namespace);
+	if (m->db_system)
+		c->db_system = m->db_system;
 	if (conn_flow(c, dir) == FLOW_REQUEST || !w || w->finished)
 		return;
 	request_result(&w->span, c, m);

@@ -8,7 +8,8 @@
 /* A message starts on stream s of the connection: the request is made or the response found its request. */
 void exchange_begin(struct conn *c, unsigned dir, const struct message *m);
 
-/* What a step of a message says beyond its beginning: the outcome of a response, the connection's namespace.
+/* What a step of a message says beyond its beginning: the outcome of a response, the connection's namespace
+ * and system.
  */
 void exchange_result(struct conn *c, unsigned dir, const struct message *m);
 

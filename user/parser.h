@@ -81,8 +81,10 @@ struct message {
 	struct slice text;      /* the request's statement, as it stood on the wire; describe() reads it */
 	struct slice name;      /* of the prepared statement that the request names */
 	struct slice namespace; /* db.namespace of the connection from here on; may point into the state */
-	struct slice code;      /* db.response.status_code of a response */
-	uint64_t rows;          /* MESSAGE_ROWS: returned or affected */
+	/* db.system.name of the connection from here on, static; NULL: as before, at first the parser's. */
+	const char *db_system;
+	struct slice code; /* db.response.status_code of a response */
+	uint64_t rows;     /* MESSAGE_ROWS: returned or affected */
 	/*
 	 * Prepared statements, by keys that the parser chooses (not 0) within the connection. prepares: this
 	 * request's text, or the one of the request that this response answers, is what the key stands for
@@ -102,7 +104,7 @@ struct parser_input {
 
 struct parser {
 	const char *name;      /* the span's protocol, as in network.protocol.name */
-	const char *db_system; /* db.system.name; NULL: no database */
+	const char *db_system; /* db.system.name if no message says another one; NULL: no database */
 	/* Framing needs every byte: large transfers are captured in full as far as the kernel side can. */
 	bool whole;
 	size_t state_size; /* bytes; zeroed before the first use */

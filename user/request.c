@@ -22,7 +22,7 @@ void requests_fini(void)
 void request_place(struct span *span, const struct conn *c)
 {
 	span->protocol = c->parser ? c->parser->name : "tcp";
-	span->db_system = c->parser ? c->parser->db_system : NULL;
+	span->db_system = c->db_system || !c->parser ? c->db_system : c->parser->db_system;
 	span->process = c->process;
 	if (span->process)
 		process_ref(span->process);

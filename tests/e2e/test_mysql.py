@@ -11,7 +11,7 @@ import tempfile
 
 import pytest
 
-from harness import ROOT, Forked, Gate, Program, can_connect, free_port, wait_until
+from harness import CLOSE, ROOT, C, Forked, Gate, Program, S, can_connect, free_port, wait_until
 from servers import need
 
 SCHEMA = """
@@ -165,7 +165,7 @@ def test_client(mariadb, attach, folder, started):
     assert failed["db_response_status_code"] == "1054" and failed["level"] == "error"
     assert by_text["SELECT 1 FROM shop.numbers"]["db_rows"] == 100
     assert by_text["SELECT 1 FROM shop.numbers"]["db_namespace"] == "stock"
-    assert all(s["kind"] == "server" and s["db_system_name"] == "mysql" for s in spans)
+    assert all(s["kind"] == "server" and s["db_system_name"] == "mariadb" for s in spans)
     assert not any(s.get("incomplete") or s.get("truncated") for s in spans)
 
 
@@ -204,6 +204,8 @@ def test_statements(mariadb, attach, started, connected):
     statements = [s for s in spans if s.get("db_query_text")]
     assert texts(statements) == asked(log)
     assert sorted(s["db_operation_name"] for s in spans if not s.get("db_query_text")) == ["PING", "USE"]
+    # Only its greeting tells which of the two a server is.
+    assert {s["db_system_name"] for s in spans} == {"mysql" if connected else "mariadb"}
     by_text = {s["db_query_text"]: s for s in statements}
     assert by_text["SELECT name FROM customers WHERE id = 1"]["db_rows"] == 1
     assert by_text["SELECT name FROM customers WHERE id = 9"]["db_rows"] == 0
@@ -215,6 +217,25 @@ def test_statements(mariadb, attach, started, connected):
     assert by_text["CALL two()"]["db_rows"] == 10
     assert by_text["SELECT 1"]["db_namespace"] == "stock" and by_text["SELECT 2"]["db_namespace"] == "shop"
     assert not any(s.get("incomplete") or s.get("truncated") for s in spans)
+
+
+def packet(sequence, payload):
+    return len(payload).to_bytes(3, "little") + bytes([sequence]) + payload
+
+
+@pytest.mark.parametrize(
+    "version, system",
+    [(b"8.0.36", "mysql"), (b"5.5.5-10.11.6-MariaDB-0+deb12u1", "mariadb"), (b"11.4.2-MariaDB-log", "mariadb")],
+)
+def test_greeting(converse, version, system):
+    """The version in a server's greeting tells which of the two it is, to both ends."""
+    fixed = b"\x09\0\0\x0012345678\0\xff\xff\xff\x02\0\xff\xff\x15" + bytes(10) + b"abcdefghijkl\0mysql_native_password\0"
+    login = b"\x88\x82\xab\x01\0\0\0\x01\x2d" + bytes(23) + b"root\0\x14" + b"A" * 20 + b"shop\0mysql_native_password\0"
+    ok = b"\0\0\0\x02\0\0\0"
+    script = [S(packet(0, b"\n" + version + b"\0" + fixed)), C(packet(1, login)), S(packet(2, ok))]
+    script += [C(packet(0, b"\x03DELETE FROM notes")), S(packet(1, ok)), C(CLOSE), S(CLOSE)]
+    for spans in converse(script):
+        assert [(s["db_query_text"], s["db_system_name"]) for s in spans] == [("DELETE FROM notes", system)]
 
 
 @pytest.mark.parametrize("how", ["tcp", "unix"])

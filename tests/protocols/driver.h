@@ -91,6 +91,7 @@ static inline void text_result(struct driver *d, struct seen *seen, const struct
 	size_t from = text->len;
 
 	text_field(text, "namespace", m->namespace);
+	text_field(text, "system", m->db_system ? slice_of(m->db_system) : (struct slice){ 0 });
 	text_field(text, "code", m->code);
 	if (m->flags & MESSAGE_ROWS)
 		text_print(text, " rows=%llu", (unsigned long long)m->rows);

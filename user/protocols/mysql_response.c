@@ -175,6 +175,15 @@ static ssize_t parse_prepared(struct mysql *my, const struct packet *p, struct m
 	return consume(p, 13, m);
 }
 
+/* MariaDB says so in its version, whatever comes before and after: "5.5.5-10.11.6-MariaDB-0+deb12u1". */
+static bool is_mariadb(struct slice greeting)
+{
+	static const char name[] = "MariaDB";
+	struct slice version, rest = slice_from(greeting, HEADER_LEN + 1);
+
+	return take_terminated(&rest, &version) && memmem(version.p, version.len, name, sizeof(name) - 1);
+}
+
 /* What the server says unasked: its greeting, or an error before it closes the connection. */
 static ssize_t parse_unasked(struct mysql *my, struct slice s, const struct packet *p, struct message *m)
 {
@@ -186,6 +195,7 @@ static ssize_t parse_unasked(struct mysql *my, struct slice s, const struct pack
 	if (guess != GUESS_YES)
 		return guess == GUESS_MORE ? 0 : -EPROTO;
 	my->greeted = true;
+	m->db_system = is_mariadb(s) ? "mariadb" : NULL;
 	return consume(p, 0, m);
 }
 
