@@ -3,10 +3,14 @@
 
 import ctypes
 import ctypes.util
+import select
 
 import pytest
 
+from harness import PATIENCE
+
 OK = (1, 2)  # PGRES_COMMAND_OK, PGRES_TUPLES_OK
+COPY_OUT, COPY_IN = 3, 4
 FATAL_ERROR, PIPELINE_SYNC, PIPELINE_ABORTED = 7, 10, 11
 SQLSTATE = ord("C")  # PG_DIAG_SQLSTATE
 
@@ -18,7 +22,7 @@ def library():
     pq = ctypes.CDLL(name)
     if not hasattr(pq, "PQenterPipelineMode"):
         pytest.skip("libpq is older than its pipeline mode")
-    for function in ("PQconnectdb", "PQexec", "PQexecParams", "PQprepare", "PQexecPrepared", "PQgetResult"):
+    for function in ("PQconnectdb", "PQexec", "PQexecParams", "PQprepare", "PQexecPrepared", "PQgetResult", "PQnotifies"):
         getattr(pq, function).restype = ctypes.c_void_p
     for function in ("PQresultErrorField", "PQerrorMessage"):
         getattr(pq, function).restype = ctypes.c_char_p
@@ -78,6 +82,37 @@ class Connection:
                 results.append((status, code))
         assert pq.PQexitPipelineMode(conn) == 1
         return results
+
+    def copy_in(self, text, lines, error=None):
+        """Sends the lines, and then that there was an error if one is given."""
+        assert self.exec(text)[0] == COPY_IN
+        for line in lines:
+            assert self.pq.PQputCopyData(self.conn, line, len(line)) == 1
+        assert self.pq.PQputCopyEnd(self.conn, error) == 1
+        return self.last()
+
+    def copy_out(self, text):
+        """Returns how it ended, and the lines."""
+        line, lines = ctypes.c_char_p(), []
+        assert self.exec(text)[0] == COPY_OUT
+        while (n := self.pq.PQgetCopyData(self.conn, ctypes.byref(line), 0)) > 0:
+            lines.append(ctypes.string_at(line, n))
+            self.pq.PQfreemem(line)
+        assert n == -1, self.pq.PQerrorMessage(self.conn)
+        return self.last(), lines
+
+    def last(self):
+        """The result that ends a statement."""
+        taken = self.take(self.pq.PQgetResult(self.conn))
+        assert self.pq.PQgetResult(self.conn) is None
+        return taken
+
+    def wait_notifications(self, n):
+        for _ in range(n):
+            while not (notification := self.pq.PQnotifies(self.conn)):
+                ready, _, _ = select.select([self.pq.PQsocket(self.conn)], [], [], PATIENCE)
+                assert ready and self.pq.PQconsumeInput(self.conn) == 1
+            self.pq.PQfreemem(ctypes.c_void_p(notification))
 
     def close(self):
         self.pq.PQfinish(self.conn)

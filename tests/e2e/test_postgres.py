@@ -30,9 +30,9 @@ def database():
 
 @pytest.fixture
 def client(database, started, attach):
-    """client(function, ...) runs function(connection) in a process of its own, traced; returns the spans."""
+    """client(function, ...) runs function(connection) in a process of its own, traced; returns its spans, then the server's."""
 
-    def run(function, *options, early=None):
+    def run(function, *options, early=None, server=False):
         library()
         gate, ready = Gate(), Gate()
 
@@ -49,10 +49,15 @@ def client(database, started, attach):
 
         process = started(Forked(play))
         ready.wait()
-        tracer = attach("-p", process.pid, *options)
+        tracer = attach("-p", process.pid, *options, *(database.select() if server else []))
         gate.open()
         assert process.wait() == 0
-        return in_order(tracer.wait_end())
+        if not server:
+            return in_order(tracer.wait_end())
+        spans = in_order(tracer.finish())
+        called = [s for s in spans if s["pid"] == process.pid]
+        ports = {s["local"] for s in called}
+        return called, [s for s in spans if s["kind"] == "server" and s["peer"] in ports]
 
     return run
 
@@ -218,6 +223,85 @@ def test_large_results(client):
     texts = [text.format(i) for i in range(5) for text in pair]
     assert fields(spans, "db_query_text", "db_rows") == [(text, 3000 if "repeat" in text else 10) for text in texts]
     assert all(s["response_bytes"] > 3000 * 1000 for s in spans if s["db_rows"] == 3000)
+
+
+def test_copy(client):
+    """Both ways, by the megabyte and in binary; refused by the server, by the client, and for its text; and what follows each."""
+    rows = [b"%d\t%b\n" % (i, b"x" * 100) for i in range(30000)]
+
+    def play(c):
+        assert c.exec("CREATE TEMP TABLE t (id int, item text)")[0] in OK
+        assert c.copy_in("COPY t FROM STDIN", rows)[0] in OK
+        assert c.exec("SELECT 1 AS a FROM t LIMIT 3")[0] in OK
+        assert c.copy_in("COPY t FROM STDIN /* bad */", [*rows[:20000], b"no number\tx\n", *rows[:10]]) == (FATAL_ERROR, "22P02")
+        assert c.exec("SELECT 2 AS b FROM orders")[0] in OK
+        assert c.copy_in("COPY t FROM STDIN /* given up */", rows[:5], b"the client gives up") == (FATAL_ERROR, "57014")
+        assert c.exec("SELECT 3 AS c FROM orders")[0] in OK
+        status, out = c.copy_out("COPY t TO STDOUT")
+        assert status[0] in OK and out == rows
+        assert c.exec("SELECT 4 AS d FROM orders")[0] in OK
+        status, out = c.copy_out("COPY (SELECT id FROM t LIMIT 1000) TO STDOUT (FORMAT binary)")
+        assert status[0] in OK and len(out) >= 1000
+        assert c.exec("COPY nowhere FROM STDIN") == (FATAL_ERROR, "42P01")
+        assert c.copy_in("COPY t FROM STDIN /* nothing */", [])[0] in OK
+        assert c.exec("SELECT 5 AS e FROM orders")[0] in OK
+
+    spans, served = client(play, server=True)
+    names = "name", "db_rows", "db_response_status_code", "db_query_text"
+    assert fields(spans, *names) == fields(served, *names)
+    assert fields(spans, *names[:3]) == [
+        ("CREATE TABLE t", None, None),
+        ("COPY t", 30000, None),
+        ("SELECT t", 3, None),
+        ("COPY t", None, "22P02"),
+        ("SELECT orders", 10, None),
+        ("COPY t", None, "57014"),
+        ("SELECT orders", 10, None),
+        ("COPY t", 30000, None),
+        ("SELECT orders", 10, None),
+        ("COPY SELECT t", 1000, None),
+        ("COPY nowhere", None, "42P01"),
+        ("COPY t", 0, None),
+        ("SELECT orders", 10, None),
+    ]
+    assert spans[7]["response_bytes"] >= sum(map(len, rows))
+    assert not [s for s in spans if "xxx" in str(s)]
+
+
+def test_notifications(database, client):
+    """What the server says unasked is the answer of nothing: while the client waits, and within the answer of another statement."""
+
+    def play(c):
+        assert c.exec("LISTEN news")[0] in OK
+        for i in range(20):
+            database.sql(f"NOTIFY news, 'number {i}'")
+        c.wait_notifications(20)
+        assert c.exec("SELECT 1 AS a FROM orders")[0] in OK
+        assert c.exec("BEGIN; NOTIFY news, 'own'; SELECT 2 AS b FROM orders; COMMIT")[0] in OK
+        c.wait_notifications(1)
+        assert c.exec("SELECT pg_notify('news', 'x' || i) FROM generate_series(1, 500) i")[0] in OK
+        c.wait_notifications(500)
+        assert c.pipeline(pipelined(), True).count((FATAL_ERROR, "22012")) == 10
+        assert c.exec("UNLISTEN news")[0] in OK
+        assert c.exec("SELECT 3 AS c FROM orders")[0] in OK
+
+    spans, served = client(play, server=True)
+    names = "db_query_text", "db_rows", "error_type"
+    assert collections.Counter(fields(spans, *names)) == collections.Counter(fields(served, *names))
+    alone = [s for s in spans if " AS good_" not in s["db_query_text"] and " AS bad_" not in s["db_query_text"]]
+    assert fields(alone, "db_query_text", "db_rows", "error_type") == [
+        ("LISTEN news", None, None),
+        ("SELECT ? AS a FROM orders", 10, None),
+        ("BEGIN", None, None),
+        ("NOTIFY news, ?", None, None),
+        ("SELECT ? AS b FROM orders", 10, None),
+        ("COMMIT", None, None),
+        ("SELECT pg_notify(?, ? || i) FROM generate_series(?, ?) i", 500, None),
+        ("UNLISTEN news", None, None),
+        ("SELECT ? AS c FROM orders", 10, None),
+    ]
+    assert len(spans) == len(alone) + 100
+    assert all(s.get("error_type") == ("22012" if " AS bad_" in s["db_query_text"] else None) for s in spans)
 
 
 @pytest.fixture(scope="module")
