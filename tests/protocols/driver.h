@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -20,7 +21,8 @@
 #define DRIVER_ASKED    256
 #define DRIVER_BUFFER   (16 << 10) /* what is kept of one direction; then it is cut */
 #define DRIVER_KEYS     64
-#define DRIVER_TAIL     64 /* last bytes of an event that ends() is shown */
+#define DRIVER_GUESSED  1024 /* first bytes that tell the protocol, or not at all */
+#define DRIVER_TAIL     64   /* last bytes of an event that ends() is shown */
 
 #define DRIVER_CHECK(condition)                                                                              \
 	do {                                                                                                 \
@@ -166,6 +168,27 @@ static inline void driver_append(struct driver *d, enum flow flow, const char *p
 	memmove(stream->end - stream->len - len, stream->end - stream->len, stream->len);
 	memcpy(stream->end - len, p, len);
 	stream->len += len;
+}
+
+/* What each parser says of more and more of the first bytes of a direction: YES and NO are final. */
+static inline void driver_check_guesses(struct driver *d, const char *p, size_t len)
+{
+	driver_start(d, NULL);
+	for (size_t i = 0; i < parsers_len; i++) {
+		enum guess last = GUESS_MORE, guess;
+
+		d->streams[FLOW_REQUEST].len = 0;
+		for (size_t at = 0; at < len && at < DRIVER_GUESSED; at++, last = guess) {
+			enum flow flow;
+
+			driver_append(d, FLOW_REQUEST, p + at, 1);
+			guess = parsers[i]->guess(driver_waiting(d, FLOW_REQUEST), &flow);
+			if (last != GUESS_MORE && guess != last) {
+				fprintf(stderr, "%s, byte %zu\n", parsers[i]->name, at + 1);
+				driver_fail("what guess() says is final");
+			}
+		}
+	}
 }
 
 static inline struct seen *driver_see(struct driver *d, enum flow flow)

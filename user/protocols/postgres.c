@@ -448,7 +448,8 @@ static ssize_t postgres_resync(void *arg, enum flow flow, struct slice bytes)
 		size_t len;
 		bool starts = postgres_form(flow, s, POSTGRES_GUESS_MAX, &len);
 
-		if (!starts || (flow == FLOW_RESPONSE && goes_on(s)) || postgres_chain(flow, s) != GUESS_YES)
+		if (!starts || (flow == FLOW_RESPONSE && goes_on(s)) ||
+		    postgres_chain(flow, s, true) != GUESS_YES)
 			continue;
 		if (flow == FLOW_REQUEST) {
 			state->query_left = 0;

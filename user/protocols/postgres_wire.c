@@ -3,7 +3,7 @@
 #include "postgres_wire.h"
 
 /* This much of a statement tells a request whose end is not there yet, if it is a long one. */
-#define TEXT_MIN  16
+#define TEXT_MIN  64
 #define LONG_TEXT 256
 /* Messages in a row that are as good as all. */
 #define CHAIN_MAX          16
@@ -186,29 +186,44 @@ static enum guess has_form(const char *form, struct slice bytes, size_t len)
 	return guess == GUESS_YES && walk.left > 0 ? GUESS_NO : guess;
 }
 
-/* Is s a row of messages, of which the last one may not be complete? GUESS_MORE: none that tells is complete.
+/*
+ * Does the message that s starts with tell the protocol, as far as it is there? whole: all that is there of a
+ * long text has to be right, not only its start.
  */
-enum guess postgres_chain(enum flow flow, struct slice s)
+static enum guess tells(enum flow flow, struct slice s, bool first, bool whole, size_t *ret_len)
+{
+	const char *form = postgres_form(flow, s, POSTGRES_GUESS_MAX, ret_len);
+	struct slice body = slice_from(s, POSTGRES_HEADER_LEN);
+	bool long_text = flow == FLOW_REQUEST && (s.p[0] == 'Q' || s.p[0] == 'P') && *ret_len >= LONG_TEXT &&
+			 body.len >= TEXT_MIN;
+	enum guess guess;
+
+	if (!form)
+		return GUESS_NO;
+	guess = has_form(form, long_text && !whole ? at_most(body, TEXT_MIN) : body, *ret_len);
+	if (long_text && guess == GUESS_MORE)
+		return GUESS_YES;
+	/* A header alone tells little, and so does what may be any bytes. */
+	return guess == GUESS_YES && ((!form[0] && first) || strchr(form, '*')) ? GUESS_MORE : guess;
+}
+
+enum guess postgres_chain(enum flow flow, struct slice s, bool whole)
 {
 	enum guess chain = GUESS_MORE;
+	int n = 0;
 
-	for (int i = 0; i < CHAIN_MAX && s.len >= POSTGRES_HEADER_LEN; i++) {
+	for (; n < CHAIN_MAX && s.len >= POSTGRES_HEADER_LEN && (whole || chain == GUESS_MORE); n++) {
 		size_t len = 0;
-		const char *form = postgres_form(flow, s, POSTGRES_GUESS_MAX, &len);
-		struct slice body = slice_from(s, POSTGRES_HEADER_LEN);
-		enum guess guess = form ? has_form(form, body, len) : GUESS_NO;
-		bool text = flow == FLOW_REQUEST && (s.p[0] == 'Q' || s.p[0] == 'P') && len >= LONG_TEXT;
+		enum guess guess = tells(flow, s, n == 0, whole, &len);
 
 		if (guess == GUESS_NO)
 			return GUESS_NO;
-		/* A header alone tells little. */
-		if ((guess == GUESS_YES && (form[0] || i > 0) && form[0] != '*') ||
-		    (text && body.len >= TEXT_MIN))
+		if (guess == GUESS_YES)
 			chain = GUESS_YES;
-		s = slice_from(body, len);
+		s = slice_from(s, POSTGRES_HEADER_LEN + len);
 	}
 	/* A length's first byte is zero up to POSTGRES_GUESS_MAX. */
-	if (s.len > 0 && s.len < POSTGRES_HEADER_LEN &&
+	if (n < CHAIN_MAX && (whole || chain == GUESS_MORE) && s.len > 0 && s.len < POSTGRES_HEADER_LEN &&
 	    (!(flow == FLOW_REQUEST ? requests : responses)[s.p[0] & 127] || (s.len > 1 && s.p[1])))
 		return GUESS_NO;
 	return chain;
@@ -246,8 +261,8 @@ enum guess postgres_guess(struct slice head, enum flow *ret_flow)
 	*ret_flow = FLOW_REQUEST;
 	if (head.p[0] == '\0')
 		return guess_startup(head);
-	request = postgres_chain(FLOW_REQUEST, head);
-	response = postgres_chain(FLOW_RESPONSE, head);
+	request = postgres_chain(FLOW_REQUEST, head, false);
+	response = postgres_chain(FLOW_RESPONSE, head, false);
 	if (request == GUESS_NO) {
 		*ret_flow = FLOW_RESPONSE;
 		return response;

@@ -58,9 +58,11 @@ static inline bool take_string(struct slice *s, struct slice *ret_string)
  */
 const char *postgres_form(enum flow flow, struct slice s, size_t max, size_t *ret_body_len);
 
-/* Is s a row of messages, of which the last one may not be complete? GUESS_MORE: none that tells is complete.
+/*
+ * Is s a row of messages, of which the last one may not be complete? GUESS_MORE: none that tells is complete.
+ * The first one that tells decides, whatever follows it; whole: all of s has to be messages.
  */
-enum guess postgres_chain(enum flow flow, struct slice s);
+enum guess postgres_chain(enum flow flow, struct slice s, bool whole);
 
 /* As the guess() of a parser. */
 enum guess postgres_guess(struct slice head, enum flow *ret_flow);
