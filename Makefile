@@ -28,16 +28,19 @@ override LDFLAGS += -Wl,--gc-sections
 override CFLAGS += -std=gnu11 -D_GNU_SOURCE $(WARN) -MMD -MP
 # The agent is optimised as a whole when it is linked. Its objects hold plain code too, for the tests and the lint.
 LTO ?= -O3 -flto=auto -ffat-lto-objects -fno-plt
-# SAN=1: addresses and undefined behaviour; SAN=thread: data races; -O1, at which gcc sees too little of what is
-# initialized. What runs in the kernel is built once.
+# SAN=1: addresses and undefined behaviour, by clang, whose objects the fuzzers share; SAN=thread: data races; -O1, at
+# which gcc sees too little of what is initialized. What runs in the kernel is built once.
 K := $(B)
-san_1 := address,undefined
-san_thread := thread
+san_1 := address,undefined,fuzzer-no-link
+san_thread := thread -Wno-maybe-uninitialized
 ifneq ($(SAN),0)
 B := $(K)/san-$(SAN)
 override LTO :=
-override CFLAGS += -O1 -Wno-maybe-uninitialized -fsanitize=$(san_$(SAN)) -fno-sanitize-recover=all -fno-omit-frame-pointer
-override LDFLAGS += -fsanitize=$(san_$(SAN))
+override CFLAGS += -O1 -fsanitize=$(san_$(SAN)) -fno-sanitize-recover=all -fno-omit-frame-pointer
+override LDFLAGS += -fsanitize=$(firstword $(san_$(SAN)))
+endif
+ifeq ($(SAN),1)
+override CC := $(CLANG)
 endif
 
 USER_LIBS := -lbpf -ldw -lelf -lz -lmicrohttpd -lcjson -lyaml -lZydis -lpthread -lm
@@ -58,7 +61,8 @@ INCODE_WRAP := create_order validate_user validate_products reserve_inventory ca
 BACKEND_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard service/base/*.c service/backend/*.c))
 BENCH := $(addprefix $(B)/bench/,pace echo idle)
 UNIT := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/*_test.c))
-FUZZ := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/*.c))
+FUZZ := $(patsubst tests/fuzz/%.c,$(K)/fuzz/%,$(wildcard tests/fuzz/*.c))
+FUZZ_ELF := $(addprefix $(K)/fuzz/elf.seeds/,4.so 5.o)
 
 all: $(B)/spanhook services ## build everything
 services: $(B)/order-service $(B)/order-service-incode $(B)/backend ## build the example services
@@ -120,18 +124,23 @@ $(B)/tests/unit/%: tests/unit/%.c $(LIB_OBJ)
 unit: $(UNIT)
 .PHONY: unit
 
-# libFuzzer needs clang; the sources are compiled again with its instrumentation.
-FUZZ_OBJ := $(LIB_OBJ:$(B)/%=$(B)/fuzz/%)
-.SECONDARY: $(FUZZ_OBJ)
-FUZZ_CFLAGS := -g -O1 -std=gnu11 -D_GNU_SOURCE $(WARN) -MMD -MP -fsanitize=address,undefined -fno-sanitize-recover=undefined -Iuser -I.
-$(B)/fuzz/%.o: %.c
-	$(call say,FUZZ,$<)
-	@mkdir -p $(@D)
-	$(Q)$(CLANG) $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link -c -o $@ $<
-$(B)/fuzz/%: tests/fuzz/%.c $(FUZZ_OBJ)
+ifeq ($(SAN),1)
+$(FUZZ): $(K)/fuzz/%: tests/fuzz/%.c $(LIB_OBJ)
 	$(call say,FUZZ,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CLANG) $(FUZZ_CFLAGS) -fsanitize=fuzzer -o $@ $< $(FUZZ_OBJ) $(USER_LIBS) -lcjson
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -fsanitize=fuzzer -Iuser -I. -o $@ $< $(LIB_OBJ) $(USER_LIBS)
+$(FUZZ_ELF): $(K)/fuzz/elf.seeds/%: tests/fuzz/elf/shop.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) -g -gdwarf-$(basename $*) -O1 $(if $(filter %.so,$*),-shared -nostdlib,-c) -o $@ $<
+$(K)/fuzz/elf: | $(FUZZ_ELF)
+else
+$(FUZZ) &: always
+	$(Q)$(MAKE) SAN=1 $(FUZZ)
+always:
+.PHONY: always
+endif
+fuzzers: $(FUZZ)
+.PHONY: fuzzers
 
 # Objects wait for the packages when a target that promises them is asked for.
 ifneq ($(filter deps demo accuracy recordings test,$(MAKECMDGOALS)),)
@@ -159,11 +168,8 @@ vm: all ## test inside Debian's kernels under QEMU; KERNELS="6.1 6.12-arm64": on
 	$(Q)B=$(B) tests/vm/run $(KERNELS)
 lint: $(USER_OBJ) ## check licences, format, dependencies, the hot path, scripts and the manual
 	$(Q)B=$(B) tests/lint
-TIME ?= 60
-FUZZ_SEEDS := $(wildcard tests/protocols/*/ tests/fuzz/*/) deploy
-fuzz: $(FUZZ) ## run every fuzzer for TIME seconds
-	$(Q)for f in $(FUZZ); do mkdir -p $$f.corpus && \
-		$$f -max_total_time=$(TIME) -artifact_prefix=$$f. -print_final_stats=1 $$f.corpus $(FUZZ_SEEDS) || exit; done
+fuzz: $(FUZZ) ## run every fuzzer for TIME=60 seconds, JOBS=processors at a time; ONLY="elf config": these
+	$(Q)B=$(B) tests/fuzz/run $(ONLY) $(if $(TIME),--seconds $(TIME)) $(if $(JOBS),--jobs $(JOBS))
 install: $(B)/spanhook ## install to DESTDIR/PREFIX
 	$(Q)install -D -m 755 $< $(DESTDIR)$(PREFIX)/bin/spanhook
 	$(Q)install -D -m 644 user/spanhook.1 $(DESTDIR)$(PREFIX)/share/man/man1/spanhook.1
@@ -175,4 +181,4 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 .PHONY: clean help
 
--include $(shell find $(B) -path $(B)/vm -prune -o -name '*.d' -type f -print 2>/dev/null)
+-include $(shell find $(B) $(wildcard $(K)/fuzz) -path $(B)/vm -prune -o -name '*.d' -type f -print 2>/dev/null)

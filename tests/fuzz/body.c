@@ -3,24 +3,14 @@
  * Fuzzes what is read of bodies: the first line of the input is a field, such as length(response.body.items);
  * what follows is the body. What json_find() takes is JSON to another parser too, and values hold to their
  * bounds.
- *
- *	build/fuzz/body -max_total_time=600 CORPUS tests/fuzz/body
  */
+#include "fuzz.h"
+
 #include <cjson/cJSON.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #include "base/arena.h"
 #include "body.h"
 #include "rules/field.h"
-
-#define HOLD(condition)                                                                                      \
-	do {                                                                                                 \
-		if (!(condition)) {                                                                          \
-			fprintf(stderr, "does not hold: %s\n", #condition);                                  \
-			abort();                                                                             \
-		}                                                                                            \
-	} while (0)
 
 static void check_value(const struct field_value *value)
 {
@@ -65,21 +55,19 @@ static void read_body(const struct field *field, struct slice bytes)
 	free(w);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	const char *lf = size ? memchr(data, '\n', size) : NULL;
+	struct slice body = { (const char *)data, size }, line = fuzz_line(&body);
 	struct arena arena = { 0 };
 	struct field field;
 	char *name;
 
-	if (!lf || lf == (const char *)data)
+	if (!line.len)
 		return 0;
-	name = arena_copy(&arena, (struct slice){ (const char *)data, (size_t)(lf - (const char *)data) });
+	name = arena_copy(&arena, line);
 	HOLD(name);
 	if (field_parse(&arena, name, &field) == 0 && field.source >= FIELD_BODY)
-		read_body(&field, (struct slice){ lf + 1, size - (size_t)(lf + 1 - (const char *)data) });
+		read_body(&field, body);
 	arena_free(&arena);
 	return 0;
 }

@@ -14,13 +14,11 @@
  *	p CTP    change C of thread T's process, whose parent is P's
  *	w N      2^N ms pass
  *	r BYTES  a record as it is
- *
- *	build/fuzz/events -max_total_time=600 CORPUS tests/fuzz/events tests/protocols/http1
  */
+#include "fuzz.h"
+
 #include <cjson/cJSON.h>
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #include "../protocols/script.h"
 #include "base/random.h"
@@ -43,14 +41,6 @@
 #define SPANS_MAX   32
 #define START_NS    1000000000000ULL
 
-#define HOLD(condition)                                                                                      \
-	do {                                                                                                 \
-		if (!(condition)) {                                                                          \
-			fprintf(stderr, "does not hold: %s\n", #condition);                                  \
-			abort();                                                                             \
-		}                                                                                            \
-	} while (0)
-
 enum end { CLIENT, SERVER };
 
 struct pair {
@@ -62,9 +52,6 @@ static struct pair pairs[CONNECTIONS], *pair;
 static unsigned ends, capture, lost;
 static uint64_t now_ns;
 
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 /* In memory of just its size, so that nothing behind it can be read unnoticed. */
 static void dispatch(const void *record, size_t size)
 {
@@ -74,8 +61,7 @@ static void dispatch(const void *record, size_t size)
 		lost--;
 		return;
 	}
-	copy = malloc(size ? size : 1);
-	memcpy(copy, record, size);
+	copy = fuzz_copy((struct slice){ record, size });
 	ring_dispatch(copy, size);
 	free(copy);
 }
@@ -249,30 +235,6 @@ static void raw(struct slice text)
 	dispatch(script.bytes, script.bytes_len);
 }
 
-/* Is every byte of the line part of a UTF-8 character (RFC 3629 section 4) that is none of control? */
-static bool is_utf8(const uint8_t *p, size_t len)
-{
-	size_t more;
-
-	for (size_t i = 0; i < len; i += 1 + more) {
-		uint32_t c = p[i];
-
-		more = c < 0x80 ? 0 : c < 0xc2 ? 4 : c < 0xe0 ? 1 : c < 0xf0 ? 2 : c < 0xf5 ? 3 : 4;
-		if (more > 3 || more >= len - i || c < 0x20)
-			return false;
-		c &= 0x7fu >> more;
-		for (size_t k = 1; k <= more; k++) {
-			if ((p[i + k] & 0xc0) != 0x80)
-				return false;
-			c = c << 6 | (p[i + k] & 0x3f);
-		}
-		if (c > 0x10ffff || (c >= 0xd800 && c < 0xe000) || (more == 2 && c < 0x800) ||
-		    (more == 3 && c < 0x10000))
-			return false;
-	}
-	return true;
-}
-
 static void sink(struct span *span)
 {
 	static const uint8_t none[16];
@@ -283,7 +245,7 @@ static void sink(struct span *span)
 
 	HOLD(object);
 	cJSON_Delete(object);
-	HOLD(line[len - 1] == '\n' && is_utf8((const uint8_t *)line, len - 1));
+	HOLD(line[len - 1] == '\n' && fuzz_is_utf8((struct slice){ line, len - 1 }));
 	HOLD(span->start_ns >= START_NS);
 	HOLD(span->start_ns <= span->end_ns && span->end_ns <= now_ns);
 	HOLD(!span->first_byte_ns || span->first_byte_ns <= span->end_ns);
@@ -440,10 +402,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	lost = 0;
 	now_ns = START_NS;
 	while (text.len) {
-		const char *lf = memchr(text.p, '\n', text.len);
-		struct slice line = { text.p, lf ? (size_t)(lf - text.p) : text.len };
+		struct slice line = fuzz_line(&text);
 
-		text = slice_from(text, line.len + 1);
 		if (slice_eq(line, SLICE("expect")))
 			break;
 		if (line.len)

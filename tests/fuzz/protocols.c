@@ -3,11 +3,8 @@
  * Fuzzes every parser: the input is a *.case file (tests/protocols/README.md), so that cases are seeds and a
  * finding is nearly a case. Checks the contract of parser.h, and that neither messages nor what is told by
  * the first bytes depend on how bytes arrive.
- *
- *	build/fuzz/protocols -max_total_time=600 CORPUS tests/protocols/http1
  */
-#include <stdint.h>
-#include <stdlib.h>
+#include "fuzz.h"
 
 #define driver_fail(text)                                                                                    \
 	do {                                                                                                 \
@@ -18,8 +15,6 @@
 
 /* Longer ones are too slow byte by byte. */
 #define BYTES_MAX 2048
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -24,7 +24,7 @@ int pool_init(struct pool *pool, size_t object_size, uint32_t capacity)
 void pool_free(struct pool *pool)
 {
 	if (pool->memory) {
-		ASAN_UNPOISON_MEMORY_REGION(pool->memory, pool->object_size * pool->capacity);
+		ASAN_UNPOISON_MEMORY_REGION(pool->memory, pool->object_size * pool->touched);
 		munmap(pool->memory, pool->object_size * pool->capacity);
 	}
 	*pool = (struct pool){ 0 };
