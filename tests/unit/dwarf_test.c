@@ -40,6 +40,8 @@ static const char program[] =
 	"double floats(double a, int b, float c, long d) BODY\n"
 	"int after_pair(struct pair p, int x) BODY\n"
 	"struct wide wide(int x) BODY\n"
+	"#define P8 ********\n"
+	"int far(int P8 P8 P8 P8 *p) BODY\n"
 	"struct pair pair(int x) BODY\n"
 	"enum big big(void) BODY\n"
 	"bool truth(void) BODY\n"
@@ -208,8 +210,8 @@ static void values(void **state)
 		"&& "
 		"strip p && objcopy --add-gnu-debuglink=p.debug p",
 		"gcc -O2 -fno-ipa-icf -g -gsplit-dwarf -c program.c other.c && gcc -o p program.o other.o",
-		"gcc -O2 -fno-ipa-icf -g -gdwarf-4 -gsplit-dwarf -c program.c other.c && gcc -o p program.o "
-		"other.o",
+		("gcc -O2 -fno-ipa-icf -g -gdwarf-4 -gsplit-dwarf -c program.c other.c && gcc -o p program.o "
+		 "other.o"),
 		"clang -O2 -g -w -o p program.c other.c",
 		"clang -O0 -g -w -o p program.c other.c",
 	};
@@ -382,6 +384,9 @@ static void descriptions(void **state)
 	assert_non_null(file);
 	assert_non_null(strstr(file, "program.c"));
 	assert_true(line > 0);
+	info = info_of("far");
+	function_prototype(&info, "far", text, sizeof(text));
+	assert_string_equal(text, "int far(... ********************************p)");
 	info = info_of("nothing");
 	function_prototype(&info, "nothing", text, sizeof(text));
 	assert_string_equal(text, "void nothing(void)");

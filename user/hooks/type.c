@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/slice.h"
+
 /* What comes from outside may be a circle, or deeper than any program. */
 #define WRAPS_MAX 32
 #define DEPTH_MAX 8
@@ -311,8 +313,10 @@ static void put_type(Dwarf_Die *type, char *text, size_t size, unsigned depth)
 	bool has_inner, qualifies_pointer;
 	Dwarf_Die inner;
 
-	if (depth == WRAPS_MAX || strlen(text) + 1 >= size)
+	if (depth == WRAPS_MAX || strlen(text) + 1 >= size) {
+		put(text, size, "...");
 		return;
+	}
 	has_inner = entry_type(type, &inner);
 	/* What is said of a pointer comes after it. */
 	qualifies_pointer = has_inner && is_wrap(tag) && word && type_is_pointer(&inner);
@@ -331,7 +335,7 @@ static void put_type(Dwarf_Die *type, char *text, size_t size, unsigned depth)
 	if (qualifies_pointer)
 		put(text, size, word);
 	else if (!name && type_is_pointer(type))
-		put(text, size, text[strlen(text) - 1] == '*' ? "*" : " *");
+		put(text, size, slice_ends(slice_of(text), SLICE("*")) ? "*" : " *");
 	else if (!name && type_is_array(type))
 		put(text, size, "[]");
 }
