@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "metric.h"
 
 #define CONNECTIONS_MAX 64
 #define TIMEOUT_S       10
@@ -18,85 +17,77 @@
 static struct MHD_Daemon *daemon_;
 static _Atomic bool ready;
 
-static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status,
-			      struct MHD_Response *response)
+struct http_answer http_answer(const char *method, const char *path)
 {
-	enum MHD_Result result;
-
-	if (!response)
-		return MHD_NO;
-	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
-				"text/plain; version=0.0.4; charset=utf-8");
-	result = MHD_queue_response(connection, status, response);
-	MHD_destroy_response(response);
-	return result;
+	if (strcmp(method, "GET") && strcmp(method, "HEAD"))
+		return (struct http_answer){ 405, "only GET and HEAD\n" };
+	/* The library would end a body of unknown length, which an answer to HEAD does not have. */
+	if (strcmp(path, "/metrics") == 0)
+		return (struct http_answer){ 200, strcmp(method, "HEAD") ? NULL : "" };
+	if (strcmp(path, "/healthz") == 0)
+		return atomic_load(&ready) ? (struct http_answer){ 200, "ok\n" }
+					   : (struct http_answer){ 503, "starting\n" };
+	if (strcmp(path, "/") == 0)
+		return (struct http_answer){ 200, "Spanhook: /metrics /healthz\n" };
+	return (struct http_answer){ 404, "not found; there are /metrics and /healthz\n" };
 }
 
-static enum MHD_Result answer_text(struct MHD_Connection *connection, unsigned status, const char *text)
+size_t http_read_metrics(struct http_metrics *page, char *buf, size_t max)
 {
-	return answer(connection, status,
-		      MHD_create_response_from_buffer(strlen(text), (char *)text, MHD_RESPMEM_PERSISTENT));
-}
-
-/* The metrics as far as one client has read them: however many there are, a part at a time is held. */
-struct page {
-	struct metrics_reader reader;
-	size_t at, len;
-	char part[METRICS_PART_MAX];
-};
-
-static ssize_t read_page(void *ctx, uint64_t pos, char *buf, size_t max)
-{
-	struct page *page = ctx;
 	size_t n;
 
-	(void)pos;
 	if (page->at == page->len) {
 		page->at = 0;
 		page->len = metrics_read(&page->reader, page->part);
-		if (!page->len)
-			return MHD_CONTENT_READER_END_OF_STREAM;
 	}
 	n = page->len - page->at < max ? page->len - page->at : max;
 	memcpy(buf, page->part + page->at, n);
 	page->at += n;
-	return (ssize_t)n;
+	return n;
 }
 
-static enum MHD_Result answer_metrics(struct MHD_Connection *connection)
+static ssize_t read_metrics(void *page, uint64_t pos, char *buf, size_t max)
 {
-	struct page *page = calloc(1, sizeof(*page));
+	size_t n = http_read_metrics(page, buf, max);
+
+	(void)pos;
+	return n ? (ssize_t)n : MHD_CONTENT_READER_END_OF_STREAM;
+}
+
+static struct MHD_Response *metrics_response(void)
+{
+	struct http_metrics *page = calloc(1, sizeof(*page));
 	struct MHD_Response *response =
-		page ? MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 4096, read_page, page, free)
+		page ? MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 4096, read_metrics, page, free)
 		     : NULL;
 
 	if (!response)
 		free(page);
-	return answer(connection, MHD_HTTP_OK, response);
+	return response;
 }
 
 static enum MHD_Result handle(void *ctx, struct MHD_Connection *connection, const char *url,
 			      const char *method, const char *version, const char *upload, size_t *upload_len,
 			      void **state)
 {
+	struct http_answer answer = http_answer(method, url);
+	struct MHD_Response *response =
+		answer.text ? MHD_create_response_from_buffer(strlen(answer.text), (char *)answer.text,
+							      MHD_RESPMEM_PERSISTENT)
+			    : metrics_response();
+	enum MHD_Result result;
+
 	(void)ctx, (void)version, (void)upload, (void)upload_len, (void)state;
-	if (strcmp(method, "GET") && strcmp(method, "HEAD"))
-		return answer_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD\n");
-	/* The library would end a body of unknown length, which an answer to HEAD does not have. */
-	if (strcmp(url, "/metrics") == 0)
-		return strcmp(method, "HEAD") ? answer_metrics(connection)
-					      : answer_text(connection, MHD_HTTP_OK, "");
-	if (strcmp(url, "/healthz") == 0)
-		return atomic_load(&ready)
-			       ? answer_text(connection, MHD_HTTP_OK, "ok\n")
-			       : answer_text(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "starting\n");
-	if (strcmp(url, "/") == 0)
-		return answer_text(connection, MHD_HTTP_OK, "Spanhook: /metrics /healthz\n");
-	return answer_text(connection, MHD_HTTP_NOT_FOUND, "not found; there are /metrics and /healthz\n");
+	if (!response)
+		return MHD_NO;
+	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
+				"text/plain; version=0.0.4; charset=utf-8");
+	result = MHD_queue_response(connection, answer.status, response);
+	MHD_destroy_response(response);
+	return result;
 }
 
-/* "127.0.0.1:9090", "[::1]:9090"; the port alone, ":9090", is that of 127.0.0.1. */
-static int parse_listen(const char *listen, struct sockaddr_storage *ret_address)
+int http_parse_listen(const char *listen, struct sockaddr_storage *ret_address)
 {
 	struct sockaddr_in *v4 = (struct sockaddr_in *)ret_address;
 	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)ret_address;
@@ -108,7 +99,7 @@ static int parse_listen(const char *listen, struct sockaddr_storage *ret_address
 	if (!colon || colon - listen >= (int)sizeof(host))
 		return -EINVAL;
 	port = strtoul(colon + 1, &end, 10);
-	if (*end || end == colon + 1 || port > 65535)
+	if (*end || colon[1] < '0' || colon[1] > '9' || port > 65535)
 		return -EINVAL;
 	len = (size_t)(colon - listen);
 	if (len)
@@ -130,7 +121,7 @@ int http_start(const struct config *config)
 	struct sockaddr_storage address;
 	unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD;
 
-	if (parse_listen(config->listen, &address)) {
+	if (http_parse_listen(config->listen, &address)) {
 		log_error("--listen %s: not an address and port, such as 127.0.0.1:9090 or [::1]:9090",
 			  config->listen);
 		return -EINVAL;
