@@ -11,13 +11,17 @@
 static char members[MEMBERS_MAX][MEMBER_MAX];
 static size_t members_len;
 
+/* Of a name, which is a token (RFC 9110 section 5.6.2). */
+static const char token[] = "!#$%&'*+-.^_`|~0123456789"
+			    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
 int baggage_select(const char *names)
 {
 	members_len = 0;
 	for (size_t n = 0;; n++) {
-		size_t len = strcspn(names, ",");
+		size_t len = strspn(names, token);
 
-		if (!len || len >= MEMBER_MAX || n == MEMBERS_MAX)
+		if (!len || (names[len] && names[len] != ',') || len >= MEMBER_MAX || n == MEMBERS_MAX)
 			return -EINVAL;
 		memcpy(members[n], names, len);
 		members[n][len] = '\0';

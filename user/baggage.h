@@ -6,8 +6,8 @@
 #include "span.h"
 
 /*
- * Selects the members: names, separated by commas. Returns 0, or -EINVAL when a name is empty or too long, or
- * there are too many; nothing is selected then.
+ * Selects the members: names, separated by commas. Returns 0, or -EINVAL when a name is empty, too long or no
+ * token, or there are too many; nothing is selected then.
  */
 int baggage_select(const char *names);
 

@@ -16,6 +16,9 @@ static void selections(void **state)
 	assert_int_equal(baggage_select(""), -EINVAL);
 	assert_int_equal(baggage_select("a,,b"), -EINVAL);
 	assert_int_equal(baggage_select("a,"), -EINVAL);
+	assert_int_equal(baggage_select("a b"), -EINVAL);
+	assert_int_equal(baggage_select("a\"b"), -EINVAL);
+	assert_int_equal(baggage_select("caf\xc3"), -EINVAL);
 	assert_int_equal(
 		baggage_select("a-name-that-is-longer-than-all-that-anybody-would-want-as-an-attribute"),
 		-EINVAL);
