@@ -112,7 +112,7 @@ static struct sql_token next_token(const struct reader *r, struct slice text)
 	if (is_sign(r, text)) {
 		token = sql_token(slice_from(text, 1), r->dialect);
 		token.text = (struct slice){ text.p, token.text.len + 1 };
-	} else if (text.p[0] == '[' && sql_names_expected(&r->names)) {
+	} else if (text.p[0] == '[' && r->dialect == SQL_STANDARD && sql_names_expected(&r->names)) {
 		const char *end = memchr(text.p, ']', text.len < BRACKETS_MAX ? text.len : BRACKETS_MAX);
 
 		if (end)

@@ -252,6 +252,7 @@ static void mysql(void **state)
 		{ "SHOW TABLES FROM a", "SHOW TABLES FROM a", "SHOW" },
 		{ "USE shop", "USE shop", "USE shop" },
 		{ "DESC a", "DESC a", "DESC a" },
+		{ "SELECT a FROM ['b'] c", "SELECT a FROM [?] c", "SELECT" },
 	};
 
 	(void)state;
