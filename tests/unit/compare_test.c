@@ -7,6 +7,7 @@
 #include "compare/judge.h"
 #include "compare/match.h"
 #include "compare/name.h"
+#include "compare/report.h"
 
 #define T0 UINT64_C(1795526262000000000)
 
@@ -410,6 +411,9 @@ static void hostile(void **state)
 		"\"kind\":\"client\","
 		"\"timestamp\":\"2026-11-24T13:17:42Z\",\"duration_ms\":-1}",
 		"\xff\xfe{\"\x01\"",
+		"{\"span_id\":\"467bed6cf8e691d8\",\"trace_id\":\"71f38341c2094cac629f6fbed82c07ce\","
+		"\"kind\":\"client\",\"name\":\"caf\xe9\","
+		"\"timestamp\":\"2026-11-24T13:17:42Z\",\"duration_ms\":1}",
 	};
 	struct recording r;
 
@@ -428,6 +432,27 @@ static void hostile(void **state)
 		assert_true(r.malformed == !blank || strstr(lines[i], "[7,null"));
 		recording_free(&r);
 	}
+}
+
+/* What files say does not steer the terminal that shows it. */
+static void terminal(void **state)
+{
+	static const struct want ours = { 1, 10, 0, 1, 0, 9000, "a\\u001b[2Jb\\nc", NULL, NULL, 7 },
+				 theirs = { 1, 10, 0, 1, 0, 9000, "\\u009b2J", NULL, NULL, 8 };
+	struct judgement j;
+	char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+
+	(void)state;
+	compare(&ours, 1, &theirs, 1, &j);
+	report_text(&j, out);
+	fclose(out);
+	judgement_free(&j);
+	assert_non_null(strstr(text, "\ninternal a.[2Jb.c  "));
+	assert_null(strchr(text, '\x1b'));
+	assert_null(strchr(text, '\x9b'));
+	free(text);
 }
 
 static void deep(void **state)
@@ -506,7 +531,7 @@ int main(void)
 		cmocka_unit_test(many),        cmocka_unit_test(spanhook_json),
 		cmocka_unit_test(otlp_json),   cmocka_unit_test(hostile),
 		cmocka_unit_test(deep),        cmocka_unit_test(limits),
-		cmocka_unit_test(exclude),
+		cmocka_unit_test(exclude),     cmocka_unit_test(terminal),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "compare/judge.h"
 #include "compare/match.h"
+#include "compare/name.h"
 #include "compare/report.h"
 #include "exit_code.h"
 
@@ -76,22 +77,32 @@ static bool different(const struct config *config, const struct judgement *judge
 	       t->parents.disagree;
 }
 
+static int report(const struct config *config, const struct judgement *judgement)
+{
+	int err = 0;
+
+	if (config->output == OUTPUT_JSON)
+		err = report_json(judgement, stdout);
+	else
+		report_text(judgement, stdout);
+	if (!err && config->html_path)
+		err = write_page(judgement, config->html_path);
+	if (fflush(stdout) || ferror(stdout))
+		err = -EIO;
+	return err ? EXIT_FAILED : different(config, judgement) ? EXIT_DIFFERENT : EXIT_OK;
+}
+
 int compare(const struct config *config)
 {
 	struct judgement judgement;
 	int err = read_and_judge(config, &judgement), code;
 
-	if (err)
-		return err == -ENODATA ? EXIT_USAGE : EXIT_FAILED;
-	if (config->output == OUTPUT_JSON)
-		err = report_json(&judgement, stdout);
-	else
-		report_text(&judgement, stdout);
-	if (!err && config->html_path)
-		err = write_page(&judgement, config->html_path);
-	if (fflush(stdout) || ferror(stdout))
-		err = -EIO;
-	code = err ? EXIT_FAILED : different(config, &judgement) ? EXIT_DIFFERENT : EXIT_OK;
-	judgement_free(&judgement);
+	if (err) {
+		code = err == -ENODATA ? EXIT_USAGE : EXIT_FAILED;
+	} else {
+		code = report(config, &judgement);
+		judgement_free(&judgement);
+	}
+	names_free();
 	return code;
 }

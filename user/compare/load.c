@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/slice.h"
+#include "base/utf8.h"
 
 /* The whole of it, and a NUL behind it. */
 static int read_all(int fd, char **ret_text, size_t *ret_len)
@@ -59,12 +60,28 @@ static struct slice take_line(struct slice *rest)
 	return line;
 }
 
-/* The value at the start of s, NULL when there is none; *ret_rest is what follows it. */
+static bool is_utf8(const char *p, const char *end)
+{
+	size_t len = 1;
+
+	for (; p < end && len; p += len)
+		len = utf8_len(p, (size_t)(end - p));
+	return len;
+}
+
+/*
+ * The value at the start of s, NULL when there is none; *ret_rest is what follows it. What is no UTF-8 is no
+ * JSON (RFC 8259 section 8.1), which the library does not know.
+ */
 static cJSON *parse(struct slice s, struct slice *ret_rest)
 {
 	const char *end = NULL;
 	cJSON *value = cJSON_ParseWithLengthOpts(s.p, s.len, &end, false);
 
+	if (value && !is_utf8(s.p, end)) {
+		cJSON_Delete(value);
+		return NULL;
+	}
 	if (value)
 		*ret_rest = slice_from(s, (size_t)(end - s.p));
 	return value;

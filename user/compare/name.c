@@ -134,6 +134,13 @@ uint16_t names_len(void)
 	return len;
 }
 
+void names_free(void)
+{
+	while (len)
+		free(texts[--len]);
+	memset(slots, 0, sizeof(slots));
+}
+
 static uint16_t port_of(uint16_t address)
 {
 	return address == NAME_SERVER  ? NAME_SERVER_PORT

@@ -40,6 +40,9 @@ uint16_t name_number(const char *name);
 const char *name_text(uint16_t number);
 uint16_t names_len(void);
 
+/* Forgets all names, and thereby what all numbers stood for. */
+void names_free(void);
+
 /* How a value becomes one of a semantic convention's attribute. */
 enum form {
 	FORM_PLAIN,

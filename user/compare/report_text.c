@@ -2,9 +2,13 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/terminal.h"
 #include "compare/report.h"
 
-#define LABEL_WIDTH 34
+#define LABEL_WIDTH   34
+#define EXAMPLE_WIDTH 40
+
+static bool utf8; /* the terminal's */
 
 static const struct {
 	const char *attribute, *reason;
@@ -44,7 +48,9 @@ static void side(const char *name, const struct recording *r, FILE *out)
 		{ r->cut, "attributes cut" },
 	};
 
-	fprintf(out, "%-8s%s: %" PRIu32 " spans", name, r->path, r->len);
+	fprintf(out, "%-8s", name);
+	terminal_put(out, slice_of(r->path), 0, utf8);
+	fprintf(out, ": %" PRIu32 " spans", r->len);
 	for (size_t i = 0; i < sizeof(notes) / sizeof(notes[0]); i++)
 		if (notes[i].count)
 			fprintf(out, ", %" PRIu64 " %s", notes[i].count, notes[i].what);
@@ -53,19 +59,26 @@ static void side(const char *name, const struct recording *r, FILE *out)
 	fputc('\n', out);
 }
 
-static const char *shown(const struct tally *t)
+/* What a file says, in a column of its own. */
+static void cell(const char *text, unsigned width, FILE *out)
 {
-	return t->label ? t->label : "(all)";
+	fprintf(out, "%*s", (int)(width - terminal_put(out, slice_of(text), width, utf8)), "");
+}
+
+static void name_cells(const struct tally *t, FILE *out)
+{
+	fprintf(out, "%-9s", kind_name(t->kind));
+	cell(t->label ? t->label : "(all)", LABEL_WIDTH, out);
 }
 
 static void matched_row(const struct tally *t, FILE *out)
 {
+	name_cells(t, out);
 	fprintf(out,
-		"%-9s%-*.*s %8" PRIu32 " %8" PRIu32 " %8" PRIu32 " %7.2f | %8" PRIu32 " %8" PRIu32
-		" %8" PRIu32 " %8" PRIu32 " | %8" PRIu32 "\n",
-		kind_name(t->kind), LABEL_WIDTH, LABEL_WIDTH, shown(t), t->ours, t->theirs, t->matched,
-		percent(t->matched, tally_most(t)), t->parents.agree, t->parents.unknown,
-		t->parents.unknown_theirs, t->parents.disagree, t->status_differ);
+		" %8" PRIu32 " %8" PRIu32 " %8" PRIu32 " %7.2f | %8" PRIu32 " %8" PRIu32 " %8" PRIu32
+		" %8" PRIu32 " | %8" PRIu32 "\n",
+		t->ours, t->theirs, t->matched, percent(t->matched, tally_most(t)), t->parents.agree,
+		t->parents.unknown, t->parents.unknown_theirs, t->parents.disagree, t->status_differ);
 }
 
 static double us(uint64_t ns)
@@ -81,7 +94,7 @@ static void spread_cells(const struct spread *s, FILE *out)
 
 static void time_row(const struct tally *t, FILE *out)
 {
-	fprintf(out, "%-9s%-*.*s", kind_name(t->kind), LABEL_WIDTH, LABEL_WIDTH, shown(t));
+	name_cells(t, out);
 	spread_cells(&t->start, out);
 	fputs(" |", out);
 	spread_cells(&t->duration, out);
@@ -110,12 +123,26 @@ static void attributes(const struct judgement *j, FILE *out)
 	for (uint32_t i = 0; i < j->attributes_len; i++) {
 		const struct attribute_tally *a = &j->attributes[i];
 
-		fprintf(out, "%-*.*s %8" PRIu32 " %8" PRIu32 " %9" PRIu32 " %11" PRIu32, LABEL_WIDTH + 9,
-			LABEL_WIDTH + 9, a->name, a->equal, a->differ, a->only_ours, a->only_theirs);
-		if (a->differ)
-			fprintf(out, "  such as %.40s and %.40s", a->ours, a->theirs);
+		cell(a->name, LABEL_WIDTH + 9, out);
+		fprintf(out, " %8" PRIu32 " %8" PRIu32 " %9" PRIu32 " %11" PRIu32, a->equal, a->differ,
+			a->only_ours, a->only_theirs);
+		if (a->differ) {
+			fputs("  such as ", out);
+			terminal_put(out, slice_of(a->ours), EXAMPLE_WIDTH, utf8);
+			fputs(" and ", out);
+			terminal_put(out, slice_of(a->theirs), EXAMPLE_WIDTH, utf8);
+		}
 		fputc('\n', out);
 	}
+}
+
+static void one_sided(uint32_t count, const char *what, const char *between, const char *more, FILE *out)
+{
+	fprintf(out, "    %8" PRIu32 "  ", count);
+	terminal_put(out, slice_of(what), 0, utf8);
+	fputs(between, out);
+	terminal_put(out, slice_of(more), 0, utf8);
+	fputc('\n', out);
 }
 
 static void one_side(const struct judgement *j, bool ours, FILE *out)
@@ -125,8 +152,7 @@ static void one_side(const struct judgement *j, bool ours, FILE *out)
 		const struct tally *t = &j->tallies[i];
 
 		if (t->one_sided && (ours ? t->ours : t->theirs))
-			fprintf(out, "    %8" PRIu32 "  %s spans %s\n", ours ? t->ours : t->theirs,
-				kind_name(t->kind), t->label);
+			one_sided(ours ? t->ours : t->theirs, kind_name(t->kind), " spans ", t->label, out);
 	}
 	for (uint32_t i = 0; i < j->attributes_len; i++) {
 		const struct attribute_tally *a = &j->attributes[i];
@@ -134,8 +160,7 @@ static void one_side(const struct judgement *j, bool ours, FILE *out)
 		const char *reason = report_reason(a->name);
 
 		if (count && !a->equal && !a->differ && !(ours ? a->only_theirs : a->only_ours))
-			fprintf(out, "    %8" PRIu32 "  %s%s%s\n", count, a->name, reason ? ": " : "",
-				reason ? reason : "");
+			one_sided(count, a->name, reason ? ": " : "", reason ? reason : "", out);
 	}
 }
 
@@ -143,6 +168,7 @@ void report_text(const struct judgement *j, FILE *out)
 {
 	const struct spread *server = &j->kinds[KIND_SERVER].start;
 
+	utf8 = terminal_utf8();
 	side("ours", &j->ours, out);
 	side("theirs", &j->theirs, out);
 	fprintf(out, "\nSpans%*s %8s %8s %8s %7s | %8s %8s %8s %8s | %8s\n", LABEL_WIDTH + 4, "", "ours",
