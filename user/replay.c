@@ -128,6 +128,7 @@ int replay(const struct config *config, bool attach)
 			  err == -EPROTO ? "it is no recording of this version of Spanhook" : strerror(-err));
 		return EXIT_USAGE;
 	}
+	first_ns = last_ns = 0;
 	random_seed(start.seed);
 	wall_fix(start.wall_offset_ns);
 	if ((err = pool_init(&names_pool, sizeof(struct tape_names), PROCESSES_MAX)) ||

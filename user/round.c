@@ -25,6 +25,8 @@ int rounds_init(const struct config *config, bool summary, target_reject_fn reje
 	int err;
 
 	summed = summary;
+	last_tick_ns = 0;
+	conns_wait = false;
 	rules_init(config->rules);
 	if ((err = work_init(config->spans_max)) || (err = links_init(config->spans_max)) ||
 	    (err = targets_init(config, reject)) || (err = conns_init(config)) ||
@@ -43,6 +45,7 @@ void rounds_fini(void)
 	metrics_free();
 	bodies_fini();
 	rules_init(NULL);
+	summary_fini();
 }
 
 static void finished(struct span *span)

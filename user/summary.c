@@ -40,6 +40,15 @@ int summary_init(void)
 	return rows ? table_init(&by_key, ROWS_MAX) : -ENOMEM;
 }
 
+void summary_fini(void)
+{
+	free(rows);
+	rows = NULL;
+	rows_len = 0;
+	memset(others, 0, sizeof(others));
+	table_free(&by_key);
+}
+
 static unsigned slot_of(uint64_t ns)
 {
 	unsigned exponent = ns < SUB ? 0 : 63 - (unsigned)__builtin_clzll(ns) - 3;

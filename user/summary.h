@@ -9,6 +9,7 @@
 
 /* Returns 0 or -ENOMEM. */
 int summary_init(void);
+void summary_fini(void);
 
 /* Counts a finished span. O(1), no allocation; the spine only. */
 void summary_add(const struct span *span);
