@@ -45,13 +45,23 @@ static __always_inline void count_sent(void)
 		(*sent)++;
 }
 
+/* A loss shows in the next event, so that the agent knows what came before it and what after. */
+static __always_inline void tell_lost(struct event *e)
+{
+	if (!lost)
+		return;
+	lost = false;
+	e->flags |= EVENT_LOST;
+}
+
 /* Returns whether the event found room; else its loss was counted. */
 static __always_inline bool emit(struct event *e, __u64 size)
 {
 	count_sent();
+	tell_lost(e);
 	if (bpf_ringbuf_output(&ring, e, size, wake_flags(e->time_ns)) == 0)
 		return true;
-	drop(DROP_ring_full);
+	lose(DROP_ring_full);
 	return false;
 }
 
@@ -63,11 +73,12 @@ static __always_inline void *emit_reserve(const __u64 size)
 
 	count_sent();
 	if (!e)
-		drop(DROP_ring_full);
+		lose(DROP_ring_full);
 	return e;
 }
 
 static __always_inline void emit_reserved(struct event *e)
 {
+	tell_lost(e);
 	bpf_ringbuf_submit(e, wake_flags(e->time_ns));
 }

@@ -50,6 +50,7 @@ enum event_flag {
 	EVENT_ACCEPTED = 1 << 4, /* conn: the peer connected */
 	EVENT_SAMPLED = 1 << 11, /* data, conn, call: there may be connections that are not followed */
 	EVENT_LEFT = 1 << 10,    /* state: none; the connection is not followed any more (sample.h) */
+	EVENT_LOST = 1 << 12,    /* something was lost since the last event that says so */
 };
 
 struct event {

@@ -229,7 +229,7 @@ int function__enter(struct pt_regs *regs)
 		return 0;
 	s = bpf_task_storage_get(&call_stacks, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!s) {
-		drop(DROP_no_storage);
+		lose(DROP_no_storage);
 		return 0;
 	}
 	if (s->epoch != limits.epoch)
@@ -242,7 +242,7 @@ int function__enter(struct pt_regs *regs)
 	bpf_loop(CALL_DEPTH_MAX, unwind_frame, &u, 0);
 	depth = s->depth;
 	if (depth >= CALL_DEPTH_MAX) {
-		drop(DROP_calls_deep);
+		lose(DROP_calls_deep);
 		return 0;
 	}
 	event_init(&s->e.h, EVENT_CALL, 0, 0);

@@ -117,6 +117,15 @@ static __always_inline void drop(__u32 reason)
 		(*n)++;
 }
 
+bool lost __weak = false; /* since the last event was sent */
+
+/* Counts a loss for which spans may be missing. */
+static __always_inline void lose(__u32 reason)
+{
+	drop(reason);
+	lost = true;
+}
+
 static __always_inline bool is_target(__u32 pid)
 {
 	struct target *t = bpf_map_lookup_elem(&targets, &pid);

@@ -91,7 +91,7 @@ static __always_inline bool payload_find(struct payload *ret_payload, __u32 len)
 	/* fallthrough */
 	case PAYLOAD_MESSAGE:
 		if (bpf_probe_read_user(&msg, sizeof(msg), (void *)call.arg2) < 0) {
-			drop(DROP_payload_unreadable);
+			lose(DROP_payload_unreadable);
 			return false;
 		}
 		payload_take_vectors(ret_payload, (__u64)msg.iov, msg.iovlen, len);
@@ -101,7 +101,7 @@ static __always_inline bool payload_find(struct payload *ret_payload, __u32 len)
 	default:
 		break;
 	}
-	drop(DROP_payload_unlocatable);
+	lose(DROP_payload_unlocatable);
 	return false;
 }
 
@@ -188,7 +188,7 @@ static __always_inline void payload_failed(struct event_data *e)
 {
 	e->head_len = e->tail_len = 0;
 	e->h.flags |= EVENT_NO_PAYLOAD;
-	drop(DROP_payload_unreadable);
+	lose(DROP_payload_unreadable);
 }
 
 static __always_inline void emit_without_bytes(const struct event_data *header)

@@ -29,7 +29,7 @@ static __always_inline bool add_target(__u32 pid)
 
 	if (bpf_map_update_elem(&targets, &pid, &t, BPF_ANY) == 0)
 		return true;
-	drop(DROP_targets_full);
+	lose(DROP_targets_full);
 	return false;
 }
 

@@ -205,7 +205,7 @@ static __always_inline struct sock_state *sock_state_create(struct sock *sk)
 	struct sock_state *s = bpf_sk_storage_get(&sock_states, sk, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 
 	if (!s) {
-		drop(DROP_no_storage);
+		lose(DROP_no_storage);
 		return NULL;
 	}
 	if (!s->id) {
@@ -458,7 +458,7 @@ static __always_inline void select_listener(struct sock *sk, __u32 pid, __u32 ti
 	    bpf_map_lookup_elem(&targets, &pid))
 		return;
 	if (bpf_map_update_elem(&targets, &pid, &t, BPF_ANY)) {
-		drop(DROP_targets_full);
+		lose(DROP_targets_full);
 		return;
 	}
 	event_init(&e.h, EVENT_PROCESS, 0, 0);

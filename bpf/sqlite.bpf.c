@@ -119,7 +119,7 @@ static __always_inline struct sqlite_call *entered(__u64 sp)
 		return NULL;
 	c = call_get(BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!c)
-		drop(DROP_no_storage);
+		lose(DROP_no_storage);
 	else if (c->epoch != limits.epoch)
 		c->sp = c->execs_len = 0;
 	if (c)
@@ -174,7 +174,7 @@ static __always_inline void begin(const struct statement_key *key, const struct 
 	x.epoch = limits.epoch;
 	x.start_ns = bpf_ktime_get_ns();
 	if (bpf_map_update_elem(&sqlite_executions, key, &x, BPF_ANY))
-		drop(DROP_no_storage);
+		lose(DROP_no_storage);
 }
 
 SEC("uprobe")
@@ -227,7 +227,7 @@ int sqlite__stepped(struct pt_regs *regs)
 	if (!c->by_exec)
 		return 0;
 	if (c->execs_len >= EXECS_MAX) {
-		drop(DROP_calls_deep);
+		lose(DROP_calls_deep);
 		return 0;
 	}
 	c->execs[c->execs_len].sp = sp;

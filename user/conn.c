@@ -114,7 +114,7 @@ static struct conn *conn_new(uint64_t sock)
 	if (!c || table_put(&by_sock, sock, c)) {
 		if (c)
 			pool_put(&pool, c);
-		drop_add(DROP_connections_full, 1);
+		loss_add(DROP_connections_full, 1);
 		return NULL;
 	}
 	c->sock = sock;
@@ -282,7 +282,7 @@ static bool check_position(struct conn *c, unsigned dir, const struct event_data
 		drop_add(DROP_out_of_order, 1);
 		return false;
 	} else if (ahead > 0) {
-		drop_add(DROP_gap, 1);
+		loss_add(DROP_gap, 1);
 		if (c->parser && !c->opaque) {
 			stream_gap(c, dir, (uint32_t)ahead, e->h.time_ns);
 		} else {

@@ -122,7 +122,7 @@ static void begin_request(struct conn *c, unsigned dir, const struct message *m)
 		all_answered(c, dir);
 	c->overlaps |= turned && c->pending && !c->lossy;
 	if (c->pending_len >= PENDING_MAX || c->others_len >= PENDING_MAX) {
-		drop_add(DROP_pending_full, 1);
+		loss_add(DROP_pending_full, 1);
 		c->desynced = true;
 		return;
 	}
@@ -247,7 +247,7 @@ static void end_group(struct conn *c, uint64_t now_ns)
 
 	c->group_failed = false;
 	if (!c->pending && (c->requested || c->fresh))
-		drop_add(DROP_response_unpaired, 1);
+		loss_add(DROP_response_unpaired, 1);
 	while (c->pending && !last) {
 		struct work *w = c->pending;
 
@@ -282,7 +282,7 @@ static void begin_response(struct conn *c, unsigned dir, const struct message *m
 		c->orphans++;
 		/* Before the first request that was seen there may have been others. */
 		if (c->requested || c->fresh)
-			drop_add(DROP_response_unpaired, 1);
+			loss_add(DROP_response_unpaired, 1);
 		return;
 	}
 	if (!m->key || !is_quiet(w))

@@ -318,7 +318,7 @@ static bool entered(const struct event_call *e)
 		return false;
 	s = stack_of(e);
 	if (!s) {
-		drop_add(DROP_stacks_full, 1);
+		loss_add(DROP_stacks_full, 1);
 		return false;
 	}
 	unwind(s, s->pid == e->h.pid ? e->depth : 0, s->last_ns);
@@ -374,7 +374,7 @@ bool function_event(const struct event_call *e)
 		return true;
 	}
 	if (e->function >= functions_used || e->depth >= CALL_DEPTH_MAX) {
-		drop_add(e->function >= functions_used ? DROP_function_unknown : DROP_event_malformed, 1);
+		loss_add(e->function >= functions_used ? DROP_function_unknown : DROP_event_malformed, 1);
 		return false;
 	}
 	if (e->h.type == EVENT_CALL)

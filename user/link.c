@@ -325,6 +325,7 @@ void link_connect(struct conn *c)
 
 void link_finish(struct work *w)
 {
+	w->span.losses = w->losses != losses;
 	cause_closed(w);
 	group_finished(w);
 	decide_blocking(w, false, false);

@@ -50,8 +50,10 @@ bool ring_dispatch(const void *record, size_t size)
 	const struct event *e = record;
 	bool of_socket = size >= sizeof(*e) && e->sock;
 
-	if (size >= sizeof(*e))
+	if (size >= sizeof(*e)) {
 		function_returns_lost(e->returns_lost);
+		losses += !!(e->flags & EVENT_LOST);
+	}
 	if (of_socket && size >= sizeof(struct event_data) && e->type == EVENT_DATA &&
 	    data_fits(record, size))
 		return conn_data(record);
@@ -73,7 +75,7 @@ bool ring_dispatch(const void *record, size_t size)
 		context_event(record);
 		return true;
 	}
-	drop_add(DROP_event_malformed, 1);
+	loss_add(DROP_event_malformed, 1);
 	return false;
 }
 

@@ -97,6 +97,7 @@ struct span {
 	bool has_parent;   /* parent_id is valid */
 	bool parent_local; /* the parent is a span of ours, exported before or after this one */
 	bool incomplete;   /* bytes of it were lost: sizes and times are lower bounds */
+	bool losses;       /* something was lost while it was open: its trace may lack spans */
 	bool truncated;    /* its head was longer than what is captured: texts may be missing */
 	bool sampled;      /* of so many connections one was followed: its own (SAMPLED_ONE_OF) */
 	uint8_t trace_id[16];

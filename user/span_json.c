@@ -157,5 +157,7 @@ size_t span_json(const struct span *span, struct wall *wall, char *buf, size_t s
 		json_bool(&j, "truncated", true);
 	if (span->sampled)
 		json_number(&j, "adjusted_count", SAMPLED_ONE_OF);
+	if (span->losses)
+		json_bool(&j, "losses", true);
 	return json_end(&j);
 }

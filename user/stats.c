@@ -3,3 +3,4 @@
 
 _Atomic uint64_t stats[STATS_LEN];
 _Atomic uint64_t drops[DROPS_LEN];
+uint64_t losses;

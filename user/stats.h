@@ -42,6 +42,15 @@ static inline void drop_add(enum drop_id id, uint64_t n)
 	atomic_fetch_add_explicit(&drops[id], n, memory_order_relaxed);
 }
 
+/* How much was lost so far for which spans may be missing; the spine's thread only. */
+extern uint64_t losses;
+
+static inline void loss_add(enum drop_id id, uint64_t n)
+{
+	drop_add(id, n);
+	losses += n;
+}
+
 static inline uint64_t drop_get(enum drop_id id)
 {
 	return atomic_load_explicit(&drops[id], memory_order_relaxed);

@@ -46,7 +46,7 @@ static size_t buffer_append(struct stream *s, struct slice bytes)
 	size_t n;
 
 	if (!s->buffer && !(s->buffer = pool_get_raw(&buffers))) {
-		drop_add(DROP_buffers_full, 1);
+		loss_add(DROP_buffers_full, 1);
 		return 0;
 	}
 	n = STREAM_BUFFER_LEN - s->buffer_len;
@@ -161,7 +161,7 @@ static size_t parse(struct conn *c, unsigned dir, struct slice bytes, size_t old
 		if (n == 0)
 			break;
 		if (n < 0) {
-			drop_add(DROP_out_of_step, bytes.len - at);
+			loss_add(DROP_out_of_step, bytes.len - at);
 			exchange_lost(c, dir, false);
 			lose(s);
 			return bytes.len;

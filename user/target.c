@@ -81,7 +81,7 @@ static struct process *process_new(uint32_t pid)
 	if (!p || table_put(&by_pid, pid, p)) {
 		if (p)
 			pool_put(&pool, p);
-		drop_add(DROP_processes_full, 1);
+		loss_add(DROP_processes_full, 1);
 		return NULL;
 	}
 	p->pid = pid;

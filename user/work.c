@@ -49,13 +49,14 @@ struct work *work_new(void)
 	recycle();
 	w = pool_get_raw(&pool);
 	if (!w) {
-		drop_add(DROP_spans_full, 1);
+		loss_add(DROP_spans_full, 1);
 		return NULL;
 	}
 	/* Texts and attributes are most of it. */
 	memset(w, 0, offsetof(struct span, attributes));
 	memset((char *)w + sizeof(w->span), 0, sizeof(*w) - sizeof(w->span));
 	atomic_init(&w->span.refs, 1);
+	w->losses = losses;
 	return w;
 }
 

@@ -24,6 +24,8 @@ struct work {
 	bool hidden;            /* is not to be exported */
 	struct body *bodies[2]; /* by enum flow; NULL: not kept */
 
+	uint64_t losses; /* as many were known when it began */
+
 	/* link: */
 	struct work *parent;                 /* referenced; NULL: none known */
 	const struct process *peer_process;  /* referenced: who is at the other end */

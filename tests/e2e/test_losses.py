@@ -74,6 +74,16 @@ class Web:
             assert sock.recv(expected, socket.MSG_WAITALL) == response(200, b"ok")
 
 
+class PatientWeb(Web):
+    """Answers a request when its body ends with a "!"."""
+
+    @staticmethod
+    def converse(conn, answer):
+        while data := conn.recv(65536):
+            if data.endswith(b"!"):
+                conn.sendall(answer)
+
+
 @pytest.fixture
 def web(started):
     return lambda **kw: Web(started, **kw)
@@ -98,13 +108,17 @@ def lose(agent, folder):
     return run
 
 
-def ring_full(lose, web):
-    """The agent stands still while more happens than the ring holds; the next events show the hole."""
-    server = web()
+def ring_full(lose, web, started):
+    """
+    The agent stands still while more happens than the ring holds; the next events show the hole. What was open
+    then says that something was lost, what was over before or began after does not.
+    """
+    server, patient = web(), PatientWeb(started)
 
     def act(tracer):
-        with connect(socket.AF_INET, server.address) as sock:
+        with connect(socket.AF_INET, server.address) as sock, connect(socket.AF_INET, patient.address) as waits:
             server.ask(sock, 5, b"/before")
+            waits.sendall(request(b"POST", b"/open", b"x!")[:-1])
             tracer.wait_spans(5)
             os.kill(tracer.pid, signal.SIGSTOP)
             server.ask(sock, 2000)
@@ -112,13 +126,17 @@ def ring_full(lose, web):
             wait_until(lambda: tracer.metric("spanhook_dropped_total", reason="ring_full"), "the loss to be counted")
             server.ask(sock, 5, b"/after")
             tracer.wait_spans(4, path="/after")
+            waits.sendall(b"!")
+            tracer.wait_spans(1, path="/open")
 
-    tracer, report = lose("ring_full", act, "-p", server.pid, "--ring-size", "64K")
+    tracer, report = lose("ring_full", act, "-p", server.pid, "-p", patient.pid, "--ring-size", "64K")
     kernel = report.stages["kernel"]
     assert kernel["dropped"] == report.drops["ring_full"] and kernel["seen"] >= 2 * 2010
     assert report.drops["gap"] > 0
     assert all("incomplete" not in s for s in tracer.spans(path="/before"))
     assert all("incomplete" not in s for s in tracer.spans(path="/after")[1:])
+    assert [(s.get("losses"), s.get("incomplete")) for s in tracer.spans(path="/open")] == [(True, None)]
+    assert not any(s.get("losses") for s in tracer.spans(path="/before") + tracer.spans(path="/after")[1:])
 
 
 def no_storage(lose, started):

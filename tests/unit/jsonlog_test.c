@@ -170,7 +170,7 @@ static void all_fields(void **state)
 	set_text(&span, TEXT_PEER_SERVICE, "user-service");
 	span_set_parent(&span, &parent, EVIDENCE_THREAD);
 	span.error_type = "connection_reset";
-	span.incomplete = span.truncated = span.sampled = true;
+	span.incomplete = span.truncated = span.sampled = span.losses = true;
 	span.request_len = 10;
 	span.response_len = 20;
 	object = line_of(&span);
@@ -180,11 +180,12 @@ static void all_fields(void **state)
 		assert_true(number_of(object, numbers[i].name) == numbers[i].value);
 	assert_true(cJSON_IsTrue(cJSON_GetObjectItem(object, "incomplete")));
 	assert_true(cJSON_IsTrue(cJSON_GetObjectItem(object, "truncated")));
+	assert_true(cJSON_IsTrue(cJSON_GetObjectItem(object, "losses")));
 	assert_int_equal(strlen(string_of(object, "timestamp")), strlen("2026-01-01T00:00:00.000000000Z"));
 	assert_int_equal(sscanf(string_of(object, "timestamp"), "%d-%*2d-%*2dT%*2d:%*2d:%*2d.%*9dZ", &year),
 			 1);
 	assert_true(year > 2000);
-	assert_int_equal(cJSON_GetArraySize(object), COUNT(texts) + COUNT(numbers) + 3);
+	assert_int_equal(cJSON_GetArraySize(object), COUNT(texts) + COUNT(numbers) + 4);
 	cJSON_Delete(object);
 }
 
@@ -195,7 +196,7 @@ static void absent_fields(void **state)
 					     "query",          "route",      "host",      "status",
 					     "ttfb_ms",        "peer",       "local",     "peer_service",
 					     "user_agent",     "incomplete", "truncated", "adjusted_count",
-					     "service" };
+					     "losses",         "service" };
 	struct span span = { .kind = SPAN_CLIENT, .protocol = "tcp", .error_type = "connect_refused" };
 	cJSON *object = line_of(&span);
 

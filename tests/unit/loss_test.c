@@ -71,6 +71,58 @@ static void exchange_lost_whole(void **state)
 	assert_false(find_span("/d")->incomplete);
 }
 
+/* The kernel lost something, maybe of others: what was open then says so, what was over or began later does
+ * not. */
+static void shows_in_what_is_open(void **state)
+{
+	struct end e = server_end(1), other = server_end(2);
+
+	(void)state;
+	feed_conn(&e);
+	feed_conn(&other);
+	feed_recv(&e, GET("/before"));
+	feed_send(&e, OK_EMPTY);
+	feed_recv(&e, GET("/open"));
+	other.data_flags |= EVENT_LOST;
+	feed_recv(&other, GET("/after"));
+	other.data_flags &= ~(unsigned)EVENT_LOST;
+	feed_send(&other, OK_EMPTY);
+	feed_send(&e, OK_EMPTY);
+	feed_end();
+
+	assert_int_equal(seen_len, 3);
+	assert_false(find_span("/before")->losses);
+	assert_true(find_span("/open")->losses);
+	assert_false(find_span("/open")->incomplete);
+	assert_false(find_span("/after")->losses);
+}
+
+/* So does what the agent itself has no room for. */
+static void shows_when_spans_are_full(void **state)
+{
+	struct end ends[20];
+
+	feed_stop(state);
+	feed_start(1024, 16);
+	for (size_t i = 0; i < COUNT(ends); i++) {
+		ends[i] = server_end(i + 1);
+		feed_conn(&ends[i]);
+		feed_recv(&ends[i], GET("/open"));
+	}
+	for (size_t i = 0; i < COUNT(ends); i++)
+		feed_send(&ends[i], OK_EMPTY);
+	feed_flush();
+	feed_recv(&ends[0], GET("/after"));
+	feed_send(&ends[0], OK_EMPTY);
+	feed_end();
+
+	assert_int_equal(seen_len, 17);
+	assert_int_equal(dropped(DROP_spans_full), 4);
+	for (size_t i = 0; i < seen_len; i++)
+		assert_int_equal(seen[i].span.losses,
+				 !slice_eq(span_text(&seen[i].span, TEXT_PATH), SLICE("/after")));
+}
+
 /* The first of two pipelined requests was lost: its response must not become the second one's. */
 static void pipelined_request_lost(void **state)
 {
@@ -441,12 +493,13 @@ RANDOM_TEST(random_loss_3, 3, false, 1500)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		spine_test(request_lost),        spine_test(response_lost),
-		spine_test(exchange_lost_whole), spine_test(pipelined_request_lost),
-		spine_test(holes_in_bodies),     spine_test(hole_over_a_boundary),
-		spine_test(chunked_with_hole),   spine_test(random_splits),
-		spine_test(random_hidden),       spine_test(random_loss_1000),
-		spine_test(random_loss_100),     spine_test(random_loss_20),
+		spine_test(shows_in_what_is_open), spine_test(shows_when_spans_are_full),
+		spine_test(request_lost),          spine_test(response_lost),
+		spine_test(exchange_lost_whole),   spine_test(pipelined_request_lost),
+		spine_test(holes_in_bodies),       spine_test(hole_over_a_boundary),
+		spine_test(chunked_with_hole),     spine_test(random_splits),
+		spine_test(random_hidden),         spine_test(random_loss_1000),
+		spine_test(random_loss_100),       spine_test(random_loss_20),
 		spine_test(random_loss_3),
 	};
 
