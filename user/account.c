@@ -24,6 +24,7 @@ const struct account accounts[] = {
 	  STAT_queued,
 	  { PASSED(exported) },
 	  { DROPPED(queue_full), DROPPED(send_failed) } },
+	{ "trace", "spans", STAT_trace_spans, { PASSED(trace_spans_passed) }, { DROPPED(trace_full) } },
 };
 const size_t accounts_len = sizeof(accounts) / sizeof(accounts[0]);
 

@@ -31,6 +31,7 @@ struct lane {
 	bool running;
 	bool news; /* the spine's: something was queued since the last wake-up */
 	_Atomic bool stopping;
+	_Atomic uint64_t lost_ns; /* the latest end of a span that was dropped; 0: none was */
 };
 
 static struct lane lanes[] = {
@@ -59,8 +60,11 @@ static size_t take(struct lane *lane, struct span **spans)
 
 static void deliver(struct lane *lane, struct span **spans, size_t n)
 {
+	uint64_t lost_ns = atomic_load(&lane->lost_ns);
 	int err, tries = 0;
 
+	if (lost_ns && lane->exporter->lost)
+		lane->exporter->lost(lane->self, lost_ns);
 	while ((err = lane->exporter->send(lane->self, spans, n)) == -EAGAIN) {
 		if (atomic_load(&lane->stopping) && ++tries > RETRIES_AT_STOP)
 			break;
@@ -112,6 +116,7 @@ static int lane_start(struct lane *lane, const struct config *config)
 	if ((err = lane->exporter->open(config, &lane->self)))
 		return err;
 	atomic_store(&lane->stopping, false);
+	atomic_store(&lane->lost_ns, 0);
 	err = pthread_create(&lane->thread, NULL, work, lane);
 	lane->running = !err;
 	return -err;
@@ -136,6 +141,14 @@ int export_start(const struct config *config)
 	return err;
 }
 
+static void drop(struct lane *lane, struct span *span)
+{
+	if (span->end_ns > atomic_load(&lane->lost_ns))
+		atomic_store(&lane->lost_ns, span->end_ns);
+	drop_add(DROP_queue_full, 1);
+	span_unref(span);
+}
+
 void export_span(struct span *span)
 {
 	for (size_t i = 0; i < LANES_LEN; i++) {
@@ -147,10 +160,8 @@ void export_span(struct span *span)
 		span_ref(span);
 		stat_add(STAT_queued, 1);
 		while (!queue_put(&lane->queue, span))
-			if (queue_take(&lane->queue, &oldest)) {
-				drop_add(DROP_queue_full, 1);
-				span_unref(oldest);
-			}
+			if (queue_take(&lane->queue, &oldest))
+				drop(lane, oldest);
 		lane->news = true;
 	}
 }

@@ -20,6 +20,10 @@ struct exporter {
 	/* Returns 0 and *ret_self (owned by the exporter until close), or -errno after logging one line. */
 	int (*open)(const struct config *config, void **ret_self);
 
+	/* Spans that ended at end_ns or before were dropped on their way here; NULL: that is of no interest.
+	 */
+	void (*lost)(void *self, uint64_t end_ns);
+
 	/*
 	 * Takes n finished spans, borrowed for the call (span_ref() to keep one longer). Called with
 	 * n == 0 at least every 50 ms so that held output can time out, and once more before close.

@@ -508,6 +508,7 @@ FORCED = {
     "tape_full": tape_full,
     "queue_full": queue_full,
     "send_failed": send_failed,
+    "trace_full": Unit,
     "processes_full": Unit,
 }
 

@@ -12,10 +12,11 @@
 #include <time.h>
 
 #include "exporter.h"
+#include "trace.h"
 
 extern const struct exporter console_exporter;
 
-#define HELD_MAX 4096 /* user/exporters/console.c */
+#define SPANS_MAX 4096 /* user/exporters/console.c */
 
 static int saved_out = -1;
 
@@ -115,6 +116,26 @@ static void check_output(int fd, const char *expected)
 	mask_times(text);
 	if (strcmp(text, expected))
 		fail_msg("expected\n%sgot\n%s", expected, text);
+	free(text);
+}
+
+/* Those lines that hold this. */
+static void check_lines(int fd, const char *holding, const char *expected)
+{
+	char *text = take_output(fd), *to = text;
+
+	mask_times(text);
+	for (char *line = text, *next; *line; line = next) {
+		char *end = strchr(line, '\n');
+
+		next = end ? end + 1 : line + strlen(line);
+		if (!memmem(line, (size_t)(next - line), holding, strlen(holding)))
+			continue;
+		memmove(to, line, (size_t)(next - line));
+		to += next - line;
+	}
+	*to = '\0';
+	assert_string_equal(text, expected);
 	free(text);
 }
 
@@ -256,21 +277,52 @@ static void notes(void **state)
 	remote->parent_local = false;
 	send_spans(console, (struct span *[]){ open, request, alone, late, remote }, 5);
 	console_exporter.close(console);
-	check_output(fd, HEAD "TT:TT:TT.TTT GET  /a                                      200     2.000 ms    "
-			      "    -         -  "
-			      "order-service <- 10.0.0.2:9000\n"
-			      "TT:TT:TT.TTT GET  /b                                      200     2.000 ms    "
-			      "    -         -  "
-			      "order-service -> 10.0.0.2:9000  (parent unknown)\n"
-			      "TT:TT:TT.TTT GET  /c                                      200     2.000 ms    "
-			      "    -         -  "
-			      "order-service -> 10.0.0.2:9000  (its request is above)\n"
-			      "TT:TT:TT.TTT GET  /e                                      200     2.000 ms    "
-			      "    -         -  "
-			      "order-service <- 10.0.0.2:9000\n"
-			      "TT:TT:TT.TTT GET  /d                                      200     2.000 ms    "
-			      "    -         -  "
-			      "order-service -> 10.0.0.2:9000  (its request is not over)\n");
+	check_output(fd,
+		     HEAD "TT:TT:TT.TTT GET  /a                                      200     2.000 ms    "
+			  "    -         -  "
+			  "order-service <- 10.0.0.2:9000\n"
+			  "TT:TT:TT.TTT GET  /b                                      200     2.000 ms    "
+			  "    -         -  "
+			  "order-service -> 10.0.0.2:9000  (parent unknown)\n"
+			  "TT:TT:TT.TTT GET  /c                                      200     2.000 ms    "
+			  "    -         -  "
+			  "order-service -> 10.0.0.2:9000  (its request is above)\n"
+			  "TT:TT:TT.TTT GET  /e                                      200     2.000 ms    "
+			  "    -         -  "
+			  "order-service <- 10.0.0.2:9000\n"
+			  "TT:TT:TT.TTT GET  /d                                      200     2.000 ms    "
+			  "    -         -  "
+			  "order-service -> 10.0.0.2:9000  (orphan: its request is not over, or was lost)\n");
+}
+
+/* What may lack spans says so, and so does what has more than is shown. */
+static void incomplete_traces(void **state)
+{
+	int fd = output_file();
+	void *console = open_console(OUTPUT_TEXT, false);
+	struct span *request = span_make(SPAN_SERVER, "/a", 200, 1),
+		    *after = span_make(SPAN_SERVER, "/b", 200, 2), *call;
+
+	(void)state;
+	console_exporter.lost(console, request->start_ns);
+	for (uint64_t i = 0; i < TRACE_SPANS_MAX; i++) {
+		call = span_make(SPAN_CLIENT, "/c", 200, 100 + i);
+		span_set_parent(call, request, EVIDENCE_THREAD);
+		send_spans(console, &call, 1);
+	}
+	after->start_ns++;
+	after->losses = true;
+	call = span_make(SPAN_SERVER, "/d", 200, 3);
+	call->start_ns++;
+	send_spans(console, (struct span *[]){ request, after, call }, 3);
+	console_exporter.close(console);
+	check_lines(fd, "losses",
+		    "TT:TT:TT.TTT GET  /a                                      200     2.000 ms    "
+		    "    -         -  "
+		    "order-service <- 10.0.0.2:9000 losses  (256 more spans are not shown)\n"
+		    "TT:TT:TT.TTT GET  /b                                      200     2.000 ms    "
+		    "    -         -  "
+		    "order-service <- 10.0.0.2:9000 losses\n");
 }
 
 /* The request is not over, but what is below it stays together. */
@@ -287,7 +339,8 @@ static void part_of_a_tree(void **state)
 	span_unref(t.request);
 	check_output(fd, HEAD "TT:TT:TT.TTT GET  /stock                                  503     1.000 ms    "
 			      "    -         -  "
-			      "order-service -> stock-service:9000 (0.500 ms)  (its request is not over)\n"
+			      "order-service -> stock-service:9000 (0.500 ms)  (orphan: its request is not "
+			      "over, or was lost)\n"
 			      "     +0.1 ms `- connect                                   ---     0.200 ms    "
 			      "    -         -  "
 			      "-> [::1]:80 connect_refused\n");
@@ -405,7 +458,7 @@ static void json(void **state)
  */
 static void limits(void **state)
 {
-	enum { MANY = HELD_MAX + 500, DEPTH = 60 };
+	enum { MANY = SPANS_MAX + 500, DEPTH = 60 };
 	int fd = output_file();
 	void *console = open_console(OUTPUT_TEXT, false);
 	struct span parent = { 0 }, *chain[DEPTH];
@@ -418,6 +471,7 @@ static void limits(void **state)
 		uint64_t id = 100000 + i / 3;
 
 		memcpy(parent.span_id, &id, sizeof(id));
+		memcpy(span->trace_id, &id, sizeof(id));
 		span_set_parent(span, &parent, EVIDENCE_THREAD);
 		send_spans(console, &span, 1);
 	}
@@ -477,10 +531,10 @@ static void not_wanted(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		console_test(tree),         console_test(tree_utf8),      console_test(tree_in_color),
-		console_test(notes),        console_test(part_of_a_tree), console_test(hostile),
-		console_test(terminal),     console_test(json),           console_test(limits),
-		console_test(nobody_reads), console_test(not_wanted),
+		console_test(tree),    console_test(tree_utf8),      console_test(tree_in_color),
+		console_test(notes),   console_test(part_of_a_tree), console_test(incomplete_traces),
+		console_test(hostile), console_test(terminal),       console_test(json),
+		console_test(limits),  console_test(nobody_reads),   console_test(not_wanted),
 	};
 
 	return cmocka_run_group_tests_name("console", tests, NULL, NULL);

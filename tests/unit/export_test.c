@@ -121,6 +121,59 @@ static void drops_the_oldest(void **state)
 		assert_int_equal(reader.ids[reader.len - i], SENT - i);
 }
 
+static void *count_losses(void *arg)
+{
+	struct reader *r = arg;
+	FILE *in = fdopen(r->fd, "r");
+	char line[8192];
+
+	while (in && fgets(line, sizeof(line), in))
+		r->len += strstr(line, " losses") != NULL;
+	if (in)
+		fclose(in);
+	return NULL;
+}
+
+/* A console that nobody reads: the traces that had begun when a span was dropped say so, later ones do not.
+ */
+static void traces_show_it(void **state)
+{
+	enum { SENT = QUEUE_LEN + 6000 };
+	static struct reader reader;
+	struct config config = { .output = OUTPUT_TEXT };
+	int ends[2], out = dup(STDOUT_FILENO);
+	uint64_t dropped;
+	pthread_t thread;
+
+	(void)state;
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	fcntl(ends[1], F_SETPIPE_SZ, 4096);
+	fflush(stdout);
+	dup2(ends[1], STDOUT_FILENO);
+	close(ends[1]);
+	assert_int_equal(export_start(&config), 0);
+	send_spans(0, SENT);
+	dropped = drop_get(DROP_queue_full) - queue_full;
+	for (uint64_t id = SENT; id < SENT + 10; id++) {
+		struct span *span = span_make(SPAN_SERVER, "/later", 200, id);
+
+		span->start_ns += 10 * MS_NS;
+		span->end_ns += 10 * MS_NS;
+		export_span(span);
+		span_unref(span);
+	}
+	reader.fd = ends[0];
+	assert_int_equal(pthread_create(&thread, NULL, count_losses, &reader), 0);
+	export_stop();
+	fflush(stdout);
+	dup2(out, STDOUT_FILENO);
+	close(out);
+	pthread_join(thread, NULL);
+	assert_true(dropped > 0);
+	/* All that was in the queue then, but the last ones. */
+	assert_in_range(reader.len, QUEUE_LEN - 10, SENT - dropped);
+}
+
 /* A lone span comes out without more of them, and all that is queued comes out at the end. */
 static void delivers(void **state)
 {
@@ -204,8 +257,8 @@ static void cannot_start(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		export_test(drops_the_oldest), export_test(delivers),     export_test(counts_what_fails),
-		export_test(reader_gone),      export_test(cannot_start),
+		export_test(drops_the_oldest),  export_test(delivers),    export_test(traces_show_it),
+		export_test(counts_what_fails), export_test(reader_gone), export_test(cannot_start),
 	};
 
 	return cmocka_run_group_tests_name("export", tests, NULL, NULL);

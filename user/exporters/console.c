@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Spans on standard output, as they finish: for people as trees, or as JSON lines. */
+/* Spans on standard output: for people as trees, when those are whole, or as JSON lines. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,17 +8,14 @@
 #include <unistd.h>
 
 #include "base/decimal.h"
-#include "base/table.h"
 #include "base/terminal.h"
 #include "exporter.h"
 #include "span_json.h"
 #include "target.h"
+#include "trace.h"
 
-#define HELD_MAX  4096
-#define SHOWN_MAX 4096
-#define HOLD_NS   2000000000ULL /* a parent that has not ended by then is not waited for */
-#define DEPTH_MAX 12            /* what is deeper is not indented further */
-#define TOP_MAX   64            /* spans above a held one that are looked for */
+#define SPANS_MAX 4096 /* that wait for those above them */
+#define DEPTH_MAX 12   /* what is deeper is not indented further */
 
 /* Columns of a line; with a terminal, request and ends share what the others leave. */
 #define TIME_LEN       13
@@ -32,15 +29,6 @@
 #define BODIES_FROM    110
 #define BRANCH_LEN     3
 
-/* A span whose parent was not shown yet. */
-struct held {
-	struct span *span;
-	uint64_t since_ns;
-	struct held *older, *newer; /* all, as they came */
-	struct held *sibling,
-		*sibling_last; /* those with the same parent, as they came; last: of the first */
-};
-
 struct console {
 	bool json, color, utf8;
 	bool broken; /* nobody reads any more */
@@ -50,156 +38,8 @@ struct console {
 	bool cut;                       /* what is longer */
 	struct wall wall;
 
-	struct held held[HELD_MAX], *free;
-	struct held *oldest, *newest;
-	struct table by_parent; /* id → the first that waits for it */
-
-	struct span *stack[HELD_MAX]; /* children of the spans that are being shown, referenced */
-	size_t stack_len;
-
-	uint64_t shown[SHOWN_MAX]; /* the spans that were shown last */
-	size_t shown_len;
-	struct table by_shown;
+	struct traces *traces;
 };
-
-static bool wanted(const struct config *config)
-{
-	return config->output != OUTPUT_NONE;
-}
-
-static int open_console(const struct config *config, void **ret_self)
-{
-	struct console *c = calloc(1, sizeof(*c));
-	int err;
-
-	if (!c)
-		return -ENOMEM;
-	if ((err = table_init(&c->by_parent, HELD_MAX)) || (err = table_init(&c->by_shown, SHOWN_MAX))) {
-		table_free(&c->by_parent);
-		free(c);
-		return err;
-	}
-	c->json = config->output == OUTPUT_JSON;
-	c->color = config->color;
-	c->utf8 = terminal_utf8();
-	for (size_t i = HELD_MAX; i--;) {
-		c->held[i].older = c->free;
-		c->free = &c->held[i];
-	}
-	*ret_self = c;
-	return 0;
-}
-
-static uint64_t id_of(const uint8_t id[8])
-{
-	uint64_t key;
-
-	memcpy(&key, id, sizeof(key));
-	return key;
-}
-
-static void hold(struct console *c, struct span *span, uint64_t now_ns)
-{
-	uint64_t parent = id_of(span->parent_id);
-	struct held *h = c->free, *first = table_get(&c->by_parent, parent);
-
-	c->free = h->older;
-	*h = (struct held){ .span = span, .since_ns = now_ns, .older = c->newest };
-	span_ref(span);
-	*(c->newest ? &c->newest->newer : &c->oldest) = h;
-	c->newest = h;
-	if (first)
-		first->sibling_last = first->sibling_last->sibling = h;
-	else if (table_put(&c->by_parent, parent, h) == 0)
-		h->sibling_last = h;
-}
-
-/* Forgets h, whose span the caller has now. Its parent's list is the caller's affair. */
-static struct span *let_go(struct console *c, struct held *h)
-{
-	*(h->older ? &h->older->newer : &c->oldest) = h->newer;
-	*(h->newer ? &h->newer->older : &c->newest) = h->older;
-	h->older = c->free;
-	c->free = h;
-	return h->span;
-}
-
-static struct span *take(struct console *c, struct held *h)
-{
-	uint64_t parent = id_of(h->span->parent_id);
-	struct held *first = table_get(&c->by_parent, parent), *before = first;
-
-	if (first == h) {
-		table_remove(&c->by_parent, parent, h);
-		if (h->sibling) {
-			h->sibling->sibling_last = h->sibling_last;
-			table_put(&c->by_parent, parent, h->sibling);
-		}
-		return let_go(c, h);
-	}
-	while (before->sibling != h)
-		before = before->sibling;
-	before->sibling = h->sibling;
-	if (first->sibling_last == h)
-		first->sibling_last = before;
-	return let_go(c, h);
-}
-
-/* The topmost held span above the oldest one: what ended first is the deepest of its tree. */
-static struct held *top_of_oldest(const struct console *c)
-{
-	struct held *top = c->oldest;
-
-	for (int depth = 0; depth < TOP_MAX; depth++) {
-		struct held *h = c->oldest;
-
-		while (h && memcmp(h->span->span_id, top->span->parent_id, sizeof(h->span->span_id)))
-			h = h->newer;
-		if (!h)
-			break;
-		top = h;
-	}
-	return top;
-}
-
-static bool was_shown(const struct console *c, const uint8_t id[8])
-{
-	return table_get(&c->by_shown, id_of(id));
-}
-
-static void remember_shown(struct console *c, const struct span *span)
-{
-	uint64_t *slot = &c->shown[c->shown_len++ % SHOWN_MAX];
-
-	if (c->shown_len > SHOWN_MAX)
-		table_remove(&c->by_shown, *slot, slot);
-	*slot = id_of(span->span_id);
-	table_put(&c->by_shown, *slot, slot);
-}
-
-static int by_start(const void *a, const void *b)
-{
-	const struct span *const *one = a, *const *other = b;
-
-	return ((*one)->start_ns > (*other)->start_ns) - ((*one)->start_ns < (*other)->start_ns);
-}
-
-/* Moves the held children of a span to the stack, in the order in which they began. Returns how many. */
-static size_t push_children(struct console *c, const struct span *span)
-{
-	uint64_t id = id_of(span->span_id);
-	struct held *h = table_get(&c->by_parent, id), *next;
-	size_t base = c->stack_len;
-
-	if (h)
-		table_remove(&c->by_parent, id, h);
-	for (; h; h = next) {
-		next = h->sibling;
-		c->stack[c->stack_len++] = let_go(c, h);
-	}
-	qsort(&c->stack[base], c->stack_len - base, sizeof(void *), by_start);
-	return c->stack_len - base;
-}
 
 static const char *paint(const struct console *c, const char *code)
 {
@@ -391,67 +231,53 @@ static bool is_same_request(const struct span *client, const struct span *server
 	       !server->incomplete && !server->truncated;
 }
 
-/* The span's line and below it those of its held children. */
-static void print_tree(struct console *c, const struct span *span, const struct span *parent,
-		       const char *prefix, unsigned depth, bool is_last, const char *note)
+/* The span's line and below it those of its children. */
+static void print_tree(struct console *c, const struct trace_node *node, const struct span *parent,
+		       const char *prefix, unsigned depth, const char *note)
 {
+	bool is_last = !node->next;
 	const char *branch = !parent ? "" : c->utf8 ? is_last ? "└─ " : "├─ " : is_last ? "`- " : "|- ";
 	const char *below = !parent || depth >= DEPTH_MAX ? "" : is_last ? "   " : c->utf8 ? "│  " : "|  ";
 	char tree[6 * DEPTH_MAX], line[6 * DEPTH_MAX + 8];
-	size_t base = c->stack_len, n = push_children(c, span);
-	const struct span *served = n == 1 && is_same_request(span, c->stack[base]) ? c->stack[base] : NULL;
+	const struct trace_node *child = node->child;
+	const struct span *span = node->span, *served = NULL;
 
+	if (child && !child->next && is_same_request(span, child->span)) {
+		served = child->span;
+		child = child->child;
+	}
 	snprintf(line, sizeof(line), "%s%s", prefix, branch);
 	print_line(c, span, parent, line, depth * BRANCH_LEN, served, note);
-	remember_shown(c, span);
-	if (served) {
-		remember_shown(c, served);
-		n += push_children(c, served);
-	}
 	snprintf(tree, sizeof(tree), "%s%s", prefix, below);
-	for (size_t i = base + !!served; i < base + n; i++)
-		print_tree(c, c->stack[i], served ? served : span, tree, depth + (depth < DEPTH_MAX),
-			   i + 1 == base + n, "");
-	for (size_t i = base; i < base + n; i++)
-		span_unref(c->stack[i]);
-	c->stack_len = base;
+	for (; child; child = child->next)
+		print_tree(c, child, served ? served : span, tree, depth + (depth < DEPTH_MAX), "");
 }
 
-static void print_root(struct console *c, const struct span *span, const char *note)
+static void print_trace(void *ctx, const struct trace *trace)
 {
+	static const char *const above[] = {
+		[TRACE_LATE] = "  (its request is above)",
+		[TRACE_ORPHAN] = "  (orphan: its request is not over, or was lost)",
+	};
+	const struct span *span = trace->top->span;
+	bool unknown = trace->above == TRACE_ROOT && span->kind != SPAN_SERVER;
+	struct console *c = ctx;
+	char note[128], missing[48] = "";
+
+	if (c->broken)
+		return;
 	if (!c->headed)
 		printf("%s%-12s %-*s%6s %12s%s  %s%s\n", paint(c, BOLD), "TIME", (int)c->request_len - 2,
 		       "REQUEST", "STATUS", "DURATION", c->bodies ? " REQ BODY RESP BODY" : "",
 		       c->bodies ? "SERVICE AND PEER (ITS TIME)" : "SERVICE AND PEER", paint(c, PLAIN));
 	c->headed = true;
-	print_tree(c, span, NULL, "", 0, true, note);
-}
-
-static void release(struct console *c, const char *note)
-{
-	struct span *span = take(c, top_of_oldest(c));
-
-	print_root(c, span, note);
-	span_unref(span);
-}
-
-static void release_late(struct console *c, uint64_t before_ns)
-{
-	while (c->oldest && c->oldest->since_ns <= before_ns)
-		release(c, "  (its request is not over)");
-}
-
-static void show(struct console *c, struct span *span, uint64_t now_ns)
-{
-	if (!span->parent_local) {
-		print_root(c, span, span->kind != SPAN_SERVER ? "  (parent unknown)" : "");
-	} else if (was_shown(c, span->parent_id)) {
-		print_root(c, span, "  (its request is above)");
-	} else {
-		if (!c->free)
-			release(c, "  (its request is not shown yet)");
-		hold(c, span, now_ns);
-	}
+	if (trace->missing)
+		snprintf(missing, sizeof(missing), "  (%u more spans are not shown)", trace->missing);
+	snprintf(note, sizeof(note), "%s%s%s", trace->losses ? " losses" : "", missing,
+		 unknown               ? "  (parent unknown)"
+		 : above[trace->above] ? above[trace->above]
+				       : "");
+	print_tree(c, trace->top, NULL, "", 0, note);
 }
 
 static void measure(struct console *c)
@@ -470,6 +296,29 @@ static void measure(struct console *c)
 	c->ends_len = columns > others + ENDS_LEN / 2 ? columns - others : ENDS_LEN / 2;
 }
 
+static bool wanted(const struct config *config)
+{
+	return config->output != OUTPUT_NONE;
+}
+
+static int open_console(const struct config *config, void **ret_self)
+{
+	struct console *c = calloc(1, sizeof(*c));
+	int err;
+
+	if (!c)
+		return -ENOMEM;
+	if ((err = traces_new(SPANS_MAX, print_trace, c, &c->traces))) {
+		free(c);
+		return err;
+	}
+	c->json = config->output == OUTPUT_JSON;
+	c->color = config->color;
+	c->utf8 = terminal_utf8();
+	*ret_self = c;
+	return 0;
+}
+
 static int send_text(struct console *c, struct span *const *spans, size_t n)
 {
 	struct timespec t;
@@ -480,8 +329,8 @@ static int send_text(struct console *c, struct span *const *spans, size_t n)
 	if (n)
 		measure(c);
 	for (size_t i = 0; i < n; i++)
-		show(c, spans[i], now_ns);
-	release_late(c, now_ns > HOLD_NS ? now_ns - HOLD_NS : 0);
+		traces_add(c->traces, spans[i], now_ns);
+	traces_tick(c->traces, now_ns);
 	return fflush(stdout) ? -EPIPE : 0;
 }
 
@@ -512,14 +361,17 @@ static void close_console(void *self)
 {
 	struct console *c = self;
 
-	if (!c->broken)
-		release_late(c, UINT64_MAX);
+	traces_tick(c->traces, UINT64_MAX);
 	fflush(stdout);
-	while (c->oldest)
-		span_unref(take(c, c->oldest));
-	table_free(&c->by_parent);
-	table_free(&c->by_shown);
+	traces_free(c->traces);
 	free(c);
+}
+
+static void spans_lost(void *self, uint64_t end_ns)
+{
+	struct console *c = self;
+
+	traces_lost(c->traces, end_ns);
 }
 
 const struct exporter console_exporter = {
@@ -527,6 +379,7 @@ const struct exporter console_exporter = {
 	.help = "spans on standard output, as trees or as JSON lines",
 	.wanted = wanted,
 	.open = open_console,
+	.lost = spans_lost,
 	.send = send_spans,
 	.close = close_console,
 };
