@@ -201,6 +201,11 @@ static int set_label_sets(struct config *c, const char *value)
 	return parse_count(value, 1, 1000000, &c->label_sets_max);
 }
 
+static int set_traces(struct config *c, const char *value)
+{
+	return parse_count(value, 0, 100000, &c->traces_max);
+}
+
 static int set_capture(struct config *c, const char *value)
 {
 	return parse_size(value, 256, 8192, &c->capture_len);
@@ -336,11 +341,13 @@ static const struct option_row rows[] = {
 	{ "log", 0, "FILE", COMMAND_ATTACH | COMMAND_AGENT, set_log,
 	  "write each span as a JSON line to FILE; - is standard output" },
 	{ "listen", 0, "ADDRESS:PORT", COMMAND_ATTACH | COMMAND_AGENT, set_listen,
-	  "serve /metrics and /healthz there (agent's default: 127.0.0.1:9090; none: do not)" },
+	  "serve /metrics, /traces and /healthz there (agent's default: 127.0.0.1:9090; none: do not)" },
 	{ "metrics", 0, "LIST", COMMAND_ATTACH | COMMAND_AGENT, set_metrics,
 	  "families of names: classic, semconv or both (default: classic,semconv)" },
 	{ "label-sets", 0, "N", COMMAND_ATTACH | COMMAND_AGENT, set_label_sets,
 	  "label sets of each metric; what is beyond is counted as \"other\" (default: 2000)" },
+	{ "traces", 0, "N", COMMAND_ATTACH | COMMAND_AGENT, set_traces,
+	  "traces that are kept for /traces, in 4K for each; 0: none (default: 256)" },
 	{ "capture", 0, "SIZE", COMMAND_ATTACH | COMMAND_AGENT, set_capture,
 	  "bytes that are captured after each change of direction, 256 to 8K (default: 8K)" },
 	{ "ring-size", 0, "SIZE", COMMAND_ATTACH | COMMAND_AGENT, set_ring,
@@ -409,6 +416,7 @@ static const struct config defaults = {
 	.metrics_classic = true,
 	.metrics_semconv = true,
 	.label_sets_max = 2000,
+	.traces_max = 256,
 	.function_rate = 5000,
 	.function_cpu = 1,
 	.sqlite = true,

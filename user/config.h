@@ -43,6 +43,7 @@ struct config {
 	bool metrics_classic;    /* http_requests_total and its kin */
 	bool metrics_semconv;    /* http_server_request_duration_seconds and its kin */
 	uint32_t label_sets_max; /* of each metric */
+	uint32_t traces_max;     /* that are kept for /traces; 0: none */
 	uint64_t duration_ns;    /* 0: until stopped */
 	uint32_t capture_len;    /* bytes of a message's first event that the kernel copies at most */
 	uint32_t ring_len;       /* bytes of the ring buffer, a power of two */

@@ -29,7 +29,7 @@ struct lane {
 	pthread_t thread;
 	int wake_fd;
 	bool running;
-	bool news; /* the spine's: something was queued since the last wake-up */
+	unsigned news; /* the spine's: spans that were queued since the last wake-up */
 	_Atomic bool stopping;
 	_Atomic uint64_t lost_ns; /* the latest end of a span that was dropped; 0: none was */
 };
@@ -162,7 +162,7 @@ void export_span(struct span *span)
 		while (!queue_put(&lane->queue, span))
 			if (queue_take(&lane->queue, &oldest))
 				drop(lane, oldest);
-		lane->news = true;
+		lane->news++;
 	}
 }
 
@@ -172,18 +172,21 @@ static void wake(struct lane *lane)
 
 	if (write(lane->wake_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
 		log_warn("cannot wake the exporter %s: %s", lane->exporter->name, strerror(errno));
-	lane->news = false;
+	lane->news = 0;
 }
 
 void export_wake(void)
 {
 	for (size_t i = 0; i < LANES_LEN; i++)
-		if (lanes[i].news)
+		if (lanes[i].news > lanes[i].exporter->patience)
 			wake(&lanes[i]);
 }
 
 void export_drain(void)
 {
+	for (size_t i = 0; i < LANES_LEN; i++)
+		if (lanes[i].news)
+			wake(&lanes[i]);
 	for (size_t i = 0; i < LANES_LEN; i++)
 		while (lanes[i].running && !queue_is_empty(&lanes[i].queue) && !export_broken())
 			poll(NULL, 0, 1);

@@ -14,14 +14,16 @@ struct exporter {
 	const char *name;
 	const char *help;
 
+	/* So many spans do not wake it: they wait until it looks by itself, as send() says. */
+	unsigned patience;
+
 	/* Is this exporter asked for by the configuration? */
 	bool (*wanted)(const struct config *config);
 
 	/* Returns 0 and *ret_self (owned by the exporter until close), or -errno after logging one line. */
 	int (*open)(const struct config *config, void **ret_self);
 
-	/* Spans that ended at end_ns or before were dropped on their way here; NULL: that is of no interest.
-	 */
+	/* Spans that ended at end_ns or before were dropped on their way here; NULL: nobody asks. */
 	void (*lost)(void *self, uint64_t end_ns);
 
 	/*

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "http_answer.h"
 
 #define CONNECTIONS_MAX 64
 #define TIMEOUT_S       10
@@ -17,71 +18,54 @@
 static struct MHD_Daemon *daemon_;
 static _Atomic bool ready;
 
-struct http_answer http_answer(const char *method, const char *path)
+static ssize_t read_page(void *page, uint64_t pos, char *buf, size_t max)
 {
-	if (strcmp(method, "GET") && strcmp(method, "HEAD"))
-		return (struct http_answer){ 405, "only GET and HEAD\n" };
-	/* The library would end a body of unknown length, which an answer to HEAD does not have. */
-	if (strcmp(path, "/metrics") == 0)
-		return (struct http_answer){ 200, strcmp(method, "HEAD") ? NULL : "" };
-	if (strcmp(path, "/healthz") == 0)
-		return atomic_load(&ready) ? (struct http_answer){ 200, "ok\n" }
-					   : (struct http_answer){ 503, "starting\n" };
-	if (strcmp(path, "/") == 0)
-		return (struct http_answer){ 200, "Spanhook: /metrics /healthz\n" };
-	return (struct http_answer){ 404, "not found; there are /metrics and /healthz\n" };
-}
-
-size_t http_read_metrics(struct http_metrics *page, char *buf, size_t max)
-{
-	size_t n;
-
-	if (page->at == page->len) {
-		page->at = 0;
-		page->len = metrics_read(&page->reader, page->part);
-	}
-	n = page->len - page->at < max ? page->len - page->at : max;
-	memcpy(buf, page->part + page->at, n);
-	page->at += n;
-	return n;
-}
-
-static ssize_t read_metrics(void *page, uint64_t pos, char *buf, size_t max)
-{
-	size_t n = http_read_metrics(page, buf, max);
+	size_t n = http_page_read(page, buf, max);
 
 	(void)pos;
 	return n ? (ssize_t)n : MHD_CONTENT_READER_END_OF_STREAM;
 }
 
-static struct MHD_Response *metrics_response(void)
+/* Takes the page over. */
+static struct MHD_Response *page_response(struct http_page *page)
 {
-	struct http_metrics *page = calloc(1, sizeof(*page));
 	struct MHD_Response *response =
-		page ? MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 4096, read_metrics, page, free)
-		     : NULL;
+		MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 4096, read_page, page, free);
 
 	if (!response)
 		free(page);
 	return response;
 }
 
+static enum MHD_Result take_argument(void *ctx, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	struct http_request *request = ctx;
+
+	(void)kind;
+	request->filter_err = trace_filter_take(&request->filter, name, value);
+	return request->filter_err ? MHD_NO : MHD_YES;
+}
+
 static enum MHD_Result handle(void *ctx, struct MHD_Connection *connection, const char *url,
 			      const char *method, const char *version, const char *upload, size_t *upload_len,
 			      void **state)
 {
-	struct http_answer answer = http_answer(method, url);
-	struct MHD_Response *response =
-		answer.text ? MHD_create_response_from_buffer(strlen(answer.text), (char *)answer.text,
-							      MHD_RESPMEM_PERSISTENT)
-			    : metrics_response();
+	struct http_request request = { .method = method, .path = url, .ready = atomic_load(&ready) };
+	struct MHD_Response *response;
+	struct http_answer answer;
 	enum MHD_Result result;
 
 	(void)ctx, (void)version, (void)upload, (void)upload_len, (void)state;
+	MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, take_argument, &request);
+	answer = http_answer(&request);
+	if (!answer.status)
+		return MHD_NO;
+	response = answer.page ? page_response(answer.page)
+			       : MHD_create_response_from_buffer(strlen(answer.text), (char *)answer.text,
+								 MHD_RESPMEM_PERSISTENT);
 	if (!response)
 		return MHD_NO;
-	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
-				"text/plain; version=0.0.4; charset=utf-8");
+	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, answer.type);
 	result = MHD_queue_response(connection, answer.status, response);
 	MHD_destroy_response(response);
 	return result;

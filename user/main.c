@@ -62,10 +62,12 @@ static const struct subcommand subcommands[] = {
 	  "Exit code: 0 fine, 1 the system did not let us, 2 wrong usage or no such process; with a COMMAND, "
 	  "its own.\n" },
 	{ "agent", COMMAND_AGENT, agent, "[OPTIONS] (-p PID | --exe GLOB | --port N)...",
-	  "run in the background: metrics, logs",
-	  "Serves Prometheus metrics at http://127.0.0.1:9090/metrics and health at /healthz (200 once the "
-	  "hooks are\n"
-	  "attached, else 503), writes JSON logs when asked to, until SIGTERM or SIGINT.\n"
+	  "run in the background: metrics, traces, logs",
+	  "Serves Prometheus metrics at http://127.0.0.1:9090/metrics, the last traces at /traces and health "
+	  "at "
+	  "/healthz\n"
+	  "(200 once the hooks are attached, else 503), writes JSON logs when asked to, until SIGTERM or "
+	  "SIGINT.\n"
 	  "\n"
 	  "Examples:\n"
 	  "  spanhook agent --exe '/usr/sbin/nginx'\n"

@@ -12,6 +12,7 @@
 #include "sqlite.h"
 #include "stats.h"
 #include "summary.h"
+#include "trace_store.h"
 #include "work.h"
 
 #define TICK_NS 50000000ULL
@@ -32,6 +33,8 @@ int rounds_init(const struct config *config, bool summary, target_reject_fn reje
 	    (err = targets_init(config, reject)) || (err = conns_init(config)) ||
 	    (err = bodies_init(config)) || (err = sqlite_init()) || (err = metrics_init(config)))
 		return err;
+	if (config->listen && (err = trace_store_init(config->traces_max)))
+		return err;
 	return summary ? summary_init() : 0;
 }
 
@@ -43,6 +46,7 @@ void rounds_fini(void)
 	links_fini();
 	work_fini();
 	metrics_free();
+	trace_store_fini();
 	bodies_fini();
 	rules_init(NULL);
 	summary_fini();

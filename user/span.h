@@ -98,8 +98,9 @@ struct span {
 	bool parent_local; /* the parent is a span of ours, exported before or after this one */
 	bool incomplete;   /* bytes of it were lost: sizes and times are lower bounds */
 	bool losses;       /* something was lost while it was open: its trace may lack spans */
-	bool truncated;    /* its head was longer than what is captured: texts may be missing */
 	bool sampled;      /* of so many connections one was followed: its own (SAMPLED_ONE_OF) */
+	bool orphan;    /* its parent is a span of ours that is not there; in copies of it (trace_page.c) */
+	bool truncated; /* its head was longer than what is captured: texts may be missing */
 	uint8_t trace_id[16];
 	uint8_t span_id[8];
 	uint8_t parent_id[8];

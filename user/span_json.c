@@ -157,6 +157,8 @@ size_t span_json(const struct span *span, struct wall *wall, char *buf, size_t s
 		json_bool(&j, "truncated", true);
 	if (span->sampled)
 		json_number(&j, "adjusted_count", SAMPLED_ONE_OF);
+	if (span->orphan)
+		json_bool(&j, "orphan", true);
 	if (span->losses)
 		json_bool(&j, "losses", true);
 	return json_end(&j);

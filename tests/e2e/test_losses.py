@@ -18,6 +18,7 @@ import servers
 from harness import BINARY, BUILD, CLOSE, ROOT, C, Forked, Gate, Program, S, connect, listen, request, response, wait_until
 from test_agent import BPFTOOL, kernel_objects
 from test_functions import Obedient, compile_program
+from test_traces import Caller, wait_traces
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -128,6 +129,7 @@ def ring_full(lose, web, started):
             tracer.wait_spans(4, path="/after")
             waits.sendall(b"!")
             tracer.wait_spans(1, path="/open")
+        assert wait_traces(tracer, 1, name="POST /open")[0]["losses"]
 
     tracer, report = lose("ring_full", act, "-p", server.pid, "-p", patient.pid, "--ring-size", "64K")
     kernel = report.stages["kernel"]
@@ -456,7 +458,7 @@ def queue_full(lose, web, folder):
                 server.ask(sock, 1000)
         thread.start()
 
-    _, report = lose("queue_full", act, "-p", server.pid, "--log", f"{folder}/pipe")
+    _, report = lose("queue_full", act, "-p", server.pid, "--traces", "0", "--log", f"{folder}/pipe")
     thread.join()
     assert len(lines) == report.stages["export"]["passed"]
 
@@ -468,9 +470,28 @@ def send_failed(lose, web):
         with connect(socket.AF_INET, server.address) as sock:
             server.ask(sock, 100)
 
-    tracer, report = lose("send_failed", act, "-p", server.pid, "--log", "/dev/full", at_least=100)
+    tracer, report = lose("send_failed", act, "-p", server.pid, "--traces", "0", "--log", "/dev/full", at_least=100)
     assert report.stages["export"] == dict(seen=100, passed=0, dropped=100, open=0)
     assert report.stages["span"]["passed"] == 100
+
+
+def trace_full(lose, started):
+    """More calls for one request than a trace keeps."""
+    calls, kept = 1300, 768
+    caller = Caller(started, calls)
+
+    def act(tracer):
+        caller.gate.open()
+        with connect(socket.AF_INET, caller.address) as sock:
+            sock.sendall(request())
+            assert sock.recv(4096)
+        tracer.wait_spans(1, kind="server")
+        (trace,) = wait_traces(tracer, 1)
+        assert (len(trace["spans"]), trace["missing"]) == (1 + kept, calls - kept)
+
+    tracer, report = lose("trace_full", act, "-p", caller.pid, at_least=calls - kept)
+    assert report.stages["trace"] == dict(seen=1 + calls, passed=1 + kept, dropped=calls - kept, open=0)
+    assert len(tracer.spans()) == 1 + calls
 
 
 class Unit:
@@ -508,7 +529,7 @@ FORCED = {
     "tape_full": tape_full,
     "queue_full": queue_full,
     "send_failed": send_failed,
-    "trace_full": Unit,
+    "trace_full": trace_full,
     "processes_full": Unit,
 }
 

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fuzzes the HTTP endpoints of the agent: the first line of the input is the method, a tab and the path of a
- * request, the second one an address to listen on, and each of the others a span that is counted: s (server),
- * c (client) or d (of a database), then what it says, each after a tab: service, method, path, Host, status.
- * The metrics are in the text format that Prometheus reads, whatever the spans say, and however few bytes of
- * them a client takes at a time.
+ * Fuzzes the HTTP endpoints of the agent: the first line of the input is the method, the path and the
+ * arguments of a request, each after a tab, the second one an address to listen on, and each of the others a
+ * span that is counted: s (server), c (client) or d (of a database), then what it says, each after a tab:
+ * service, method, path, Host, status. The metrics are in the text format that Prometheus reads, whatever the
+ * spans say, and however few bytes of them a client takes at a time.
  */
 #include "fuzz.h"
 
 #include <arpa/inet.h>
 
 #include "http.h"
+#include "http_answer.h"
+#include "metric.h"
 #include "route.h"
 #include "target.h"
 
@@ -108,32 +110,57 @@ static void check_page(struct slice page)
 	}
 }
 
-static void read_page(size_t step)
+static void read_page(struct http_page *page, size_t step)
 {
 	static char text[PAGE_MAX];
-	struct http_metrics *page = calloc(1, sizeof(*page));
 	size_t len = 0, n;
 
-	HOLD(page);
-	while ((n = http_read_metrics(page, text + len, step))) {
+	while ((n = http_page_read(page, text + len, step))) {
 		HOLD(n <= step);
 		len += n;
 		HOLD(len < sizeof(text) - METRICS_PART_MAX);
 	}
 	HOLD(len && text[len - 1] == '\n');
 	check_page((struct slice){ text, len });
-	free(page);
+}
+
+static void read_metrics(size_t step)
+{
+	struct http_request request = { .method = "GET", .path = "/metrics" };
+	struct http_answer answer = http_answer(&request);
+
+	HOLD(answer.page);
+	read_page(answer.page, step);
+	free(answer.page);
+}
+
+/* An argument of a query is a name, = and a value. */
+static void take_argument(struct http_request *request, struct slice line)
+{
+	char *name = fuzz_string(line), *value = strchr(name, '=');
+
+	if (value) {
+		*value = '\0';
+		request->filter_err = trace_filter_take(&request->filter, name, value + 1);
+	}
+	free(name);
 }
 
 static void ask(struct slice line)
 {
-	char *method = fuzz_string(field(&line)), *path = fuzz_string(line);
-	struct http_answer answer = http_answer(method, path);
+	char *method = fuzz_string(field(&line)), *path = fuzz_string(field(&line));
+	struct http_request request = { .method = method, .path = path };
 	bool reads = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
+	struct http_answer answer;
 
+	while (line.len && !request.filter_err)
+		take_argument(&request, field(&line));
+	answer = http_answer(&request);
 	HOLD((answer.status == 405) == !reads);
-	HOLD(answer.text || (answer.status == 200 && strcmp(path, "/metrics") == 0));
+	HOLD(!answer.text == !!answer.page);
+	HOLD(answer.text || answer.status == 200);
 	HOLD(!answer.text || answer.status != 200 || path[0] == '/');
+	free(answer.page);
 	free(method);
 	free(path);
 }
@@ -171,7 +198,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	HOLD(metrics_init(&config) == 0);
 	while (rest.len)
 		count_span(fuzz_line(&rest));
-	read_page(1 + size * 37 % 4096);
+	read_metrics(1 + size * 37 % 4096);
 	metrics_free();
 	return 0;
 }

@@ -4,7 +4,6 @@
 
 #include "account.h"
 #include "function.h"
-#include "trace.h"
 
 /* Limits of user/target.c, user/function.c and user/conn.c. */
 #define PROCESSES_MAX 16384
@@ -132,44 +131,12 @@ static void stacks_full(void **state)
 
 #define account_spine_test(f) cmocka_unit_test_setup_teardown(f, start, stop)
 
-static void ignore_trace(void *ctx, const struct trace *trace)
-{
-	(void)ctx, (void)trace;
-}
-
-/* More calls of one request than a trace has room for. */
-static void trace_full(void **state)
-{
-	const struct account *a = accounts;
-	struct traces *traces;
-
-	(void)state;
-	while (strcmp(a->stage, "trace") != 0)
-		a++;
-	assert_int_equal(traces_new(2 * TRACE_SPANS_MAX, ignore_trace, NULL, &traces), 0);
-	for (uint64_t i = 0; i < TRACE_SPANS_MAX + 10; i++) {
-		struct span *span = &work_new()->span;
-
-		span->has_parent = span->parent_local = true;
-		memcpy(span->span_id, &i, sizeof(i));
-		memset(span->parent_id, 0xff, sizeof(span->parent_id));
-		traces_add(traces, span, 1);
-		span_unref(span);
-	}
-	traces_tick(traces, UINT64_MAX);
-	traces_free(traces);
-	assert_true(dropped(DROP_trace_full) >= 10);
-	assert_int_equal(account_open(a), 0);
-	check_sums();
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		account_spine_test(event_malformed), account_spine_test(out_of_order),
 		account_spine_test(wholes_full),     account_spine_test(processes_full),
 		account_spine_test(stacks_full),     account_spine_test(function_unknown),
-		account_spine_test(trace_full),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,6 +10,7 @@
 #include "base/random.h"
 #include "http.h"
 #include "metric.h"
+#include "trace_store.h"
 
 /* A socket that is bound to a free port of this address, and the address's text. */
 static int bind_free(bool v6, bool listening, char *ret_text, size_t size)
@@ -59,6 +60,7 @@ static int stop(void **state)
 	http_stop();
 	http_set_ready(false);
 	metrics_free();
+	trace_store_fini();
 	return 0;
 }
 
@@ -128,6 +130,32 @@ static void paths(void **state)
 	free(head);
 }
 
+static void traces(void **state)
+{
+	static const char empty[] = "\r\n\r\n", no_traces[] = "{\"traces\":[]}\n";
+	static const char *const bad[] = { "/traces?limit=0", "/traces?a=1", "/traces?limit", "/traces/1",
+					   "/traces/?status=ok" };
+	char at[64], path[64], *head;
+
+	(void)state;
+	assert_true(start(false, at, sizeof(at)));
+	check_answer(at, "GET", "/traces", 404, "--traces 0");
+	assert_int_equal(trace_store_init(4), 0);
+	check_answer(at, "GET", "/traces", 200, "Content-Type: application/json\r\n");
+	check_answer(at, "GET", "/traces", 200, no_traces);
+	check_answer(at, "GET", "/traces?limit=3&service=a%20b&status=error", 200, no_traces);
+	for (size_t i = 0; i < COUNT(bad); i++)
+		check_answer(at, "GET", bad[i], 400, "/traces?limit=N");
+	snprintf(path, sizeof(path), "/traces/%032d", 0);
+	check_answer(at, "GET", path, 404, "not kept");
+	check_answer(at, "GET", "/tracesandmore", 404, "not found");
+	check_answer(at, "POST", "/traces", 405, "only GET and HEAD");
+	head = ask(at, "HEAD", "/traces");
+	assert_int_equal(strncmp(head, "HTTP/1.1 200 ", 13), 0);
+	assert_string_equal(strstr(head, empty), empty);
+	free(head);
+}
+
 static void over_ipv6(void **state)
 {
 	char at[64];
@@ -187,6 +215,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(paths, stop),
+		cmocka_unit_test_teardown(traces, stop),
 		cmocka_unit_test_teardown(over_ipv6, stop),
 		cmocka_unit_test(bad_addresses),
 		cmocka_unit_test(port_in_use),

@@ -51,7 +51,7 @@ static void malformed_sizes(void **state)
 		[EVENT_STATE] = sizeof(struct event_state), [EVENT_PROCESS] = sizeof(struct event_process),
 		[EVENT_CALL] = sizeof(struct event_call),   [EVENT_RETURN] = sizeof(struct event_call),
 		[EVENT_UNWIND] = sizeof(struct event_call), [EVENT_SQL_ROW] = sizeof(struct event_sql),
-		[EVENT_SQL_END] = sizeof(struct event_sql),
+		[EVENT_SQL_END] = sizeof(struct event_sql), [EVENT_CONTEXT] = sizeof(struct event_context),
 	};
 	static _Alignas(8) char record[1024];
 	struct event *h = (struct event *)record;
