@@ -407,20 +407,22 @@ int target_add(uint32_t pid)
 	return target_find(pid) ? 0 : -ENOSPC;
 }
 
-/* /proc/PID/task/TID/children lists what the thread has forked. */
+/* /proc/PID/task/TID/children lists what the thread has forked, a page at a time. */
 static int thread_children(uint32_t pid, const char *tid, int (*add)(uint32_t pid))
 {
-	static char text[65536]; /* copied out of before the next level reads into it */
-	char name[64], *list, *save, *word;
+	char path[96], *list = NULL, *save, *word;
+	size_t size = 0;
+	ssize_t n;
+	FILE *f;
 	int err = 0;
 
-	snprintf(name, sizeof(name), "task/%.20s/children", tid);
-	if (read_proc(pid, name, text, sizeof(text)) <= 0)
-		return 0;
-	list = strdup(text);
-	if (!list)
-		return -ENOMEM;
-	for (word = strtok_r(list, " ", &save); word && (!err || err == -ESRCH);
+	snprintf(path, sizeof(path), "/proc/%u/task/%.20s/children", pid, tid);
+	f = fopen(path, "re");
+	if (!f)
+		return errno == ENOENT ? 0 : -errno;
+	n = getdelim(&list, &size, '\0', f);
+	fclose(f);
+	for (word = n > 0 ? strtok_r(list, " ", &save) : NULL; word && (!err || err == -ESRCH);
 	     word = strtok_r(NULL, " ", &save))
 		err = add((uint32_t)atoi(word));
 	free(list);
@@ -437,7 +439,7 @@ int target_children(uint32_t pid, int (*add)(uint32_t pid))
 	snprintf(path, sizeof(path), "/proc/%u/task", pid);
 	tasks = opendir(path);
 	if (!tasks)
-		return 0;
+		return errno == ENOENT ? 0 : -errno;
 	while (!err && (entry = readdir(tasks)))
 		if (isdigit((unsigned char)entry->d_name[0]))
 			err = thread_children(pid, entry->d_name, add);

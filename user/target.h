@@ -57,8 +57,8 @@ void targets_verify(void);
 int targets_scan(int (*add)(uint32_t pid));
 
 /*
- * Calls add(pid) for every child that the process has now. Returns 0 or the first negative errno of add but
- * -ESRCH: a child that is gone by then is none.
+ * Calls add(pid) for every child that the process has now. Returns 0, -errno when /proc cannot be read, or
+ * the first negative errno of add but -ESRCH: a child that is gone by then is none.
  */
 int target_children(uint32_t pid, int (*add)(uint32_t pid));
 

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -323,7 +325,7 @@ static void verify(void **state)
 	reap(ends);
 }
 
-static uint32_t added[64];
+static uint32_t added[2048];
 static size_t added_len;
 static int add_result;
 
@@ -415,24 +417,45 @@ static void scan(void **state)
 	rmdir(folder);
 }
 
+/* More than /proc gives in one read. */
+static void many_children(void **state)
+{
+	enum { MANY = 1100 };
+	pid_t pids[MANY];
+
+	(void)state;
+	for (int i = 0; i < MANY; i++) {
+		pids[i] = fork();
+		assert_true(pids[i] >= 0);
+		if (pids[i] == 0) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			pause();
+			_exit(1);
+		}
+	}
+	added_len = 0;
+	add_result = 0;
+	assert_int_equal(target_children((uint32_t)getpid(), add), 0);
+	assert_int_equal(added_len, MANY);
+	for (int i = 0; i < MANY; i++) {
+		assert_true(was_added(pids[i]));
+		kill(pids[i], SIGKILL);
+		assert_int_equal(waitpid(pids[i], NULL, 0), pids[i]);
+	}
+}
+
 #define target_test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		target_test(forks_and_exits),
-		target_test(exec_of_a_target),
-		target_test(exec_of_others),
-		target_test(exec_of_others_short),
-		target_test(selected_by_port),
-		target_test(started_by_a_link),
-		target_test(process_limit),
-		target_test(churn),
-		target_test(names_from_proc),
-		target_test(add_checks_the_process),
-		target_test(verify),
-		target_test(children),
-		target_test(scan),
+		target_test(forks_and_exits),  target_test(exec_of_a_target),
+		target_test(exec_of_others),   target_test(exec_of_others_short),
+		target_test(selected_by_port), target_test(started_by_a_link),
+		target_test(process_limit),    target_test(churn),
+		target_test(names_from_proc),  target_test(add_checks_the_process),
+		target_test(verify),           target_test(children),
+		target_test(many_children),    target_test(scan),
 	};
 
 	return cmocka_run_group_tests_name("target", tests, NULL, NULL);
