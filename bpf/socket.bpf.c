@@ -453,11 +453,13 @@ static __always_inline void select_listener(struct sock *sk, __u32 pid, __u32 ti
 	struct event_process e = {};
 	struct target t = {};
 	__u16 port = sk->__sk_common.skc_num;
+	bool known = bpf_map_lookup_elem(&targets, &pid);
 
+	/* With --exe it may be known only until it is looked at. */
 	if (pid == settings.self_pid || !bpf_map_lookup_elem(&ports, &port) ||
-	    bpf_map_lookup_elem(&targets, &pid))
+	    (known && !settings.watch_exec))
 		return;
-	if (bpf_map_update_elem(&targets, &pid, &t, BPF_ANY)) {
+	if (!known && bpf_map_update_elem(&targets, &pid, &t, BPF_ANY)) {
 		lose(DROP_targets_full);
 		return;
 	}

@@ -279,6 +279,11 @@ int hook_add(uint32_t pid)
 	return set_target(pid, TARGET_PAUSED, BPF_ANY);
 }
 
+void hook_readmit(uint32_t pid)
+{
+	set_target(pid, 0, BPF_NOEXIST);
+}
+
 void hook_remove(uint32_t pid)
 {
 	bpf_map__delete_elem(skel->maps.targets, &pid, sizeof(pid), 0);

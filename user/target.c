@@ -23,7 +23,7 @@
 
 static const struct config *config;
 static target_reject_fn reject;
-static target_found_fn found;
+static target_found_fn found, readmit;
 static struct pool pool;
 static struct table by_pid;
 static struct process *unresolved;
@@ -35,7 +35,7 @@ int targets_init(const struct config *conf, target_reject_fn fn)
 
 	config = conf;
 	reject = fn;
-	found = NULL;
+	found = readmit = NULL;
 	unresolved = NULL;
 	err = pool_init(&pool, sizeof(struct process), PROCESSES_MAX);
 	return err ? err : table_init(&by_pid, PROCESSES_MAX);
@@ -44,6 +44,11 @@ int targets_init(const struct config *conf, target_reject_fn fn)
 void targets_on_found(target_found_fn fn)
 {
 	found = fn;
+}
+
+void targets_on_selected(target_found_fn fn)
+{
+	readmit = fn;
 }
 
 void targets_fini(void)
@@ -169,7 +174,7 @@ static void set_names(struct process *p, const struct event_process *e)
 static bool executed(const struct event_process *e)
 {
 	struct process *old = table_get(&by_pid, e->h.pid), *p;
-	bool known = old && !old->ignored;
+	bool known = old && !old->ignored && (!old->undecided || matches(old->path));
 
 	if (old)
 		process_gone(old);
@@ -193,8 +198,28 @@ static bool forked(const struct event_process *e)
 	if (!p)
 		return false;
 	set_names(p, e);
-	if (parent)
-		memcpy(p->service, parent->service, sizeof(p->service));
+	if (!parent)
+		return true;
+	memcpy(p->service, parent->service, sizeof(p->service));
+	memcpy(p->path, parent->path, sizeof(p->path));
+	p->undecided = parent->undecided || parent->ignored;
+	return true;
+}
+
+/* A process that was rejected before it listened is a new one. */
+static bool selected(uint32_t pid)
+{
+	struct process *p = table_get(&by_pid, pid);
+	bool rejected = p && p->ignored;
+
+	if (rejected)
+		process_gone(p);
+	if (!p || rejected)
+		p = process_new(pid);
+	if (!p)
+		return false;
+	p->undecided = false;
+	p->readmitted = rejected;
 	return true;
 }
 
@@ -208,7 +233,7 @@ bool target_event(const struct event_process *e)
 	case PROCESS_EXECED:
 		return executed(e);
 	case PROCESS_SELECTED:
-		return target_find(e->h.pid);
+		return selected(e->h.pid);
 	case PROCESS_EXITED:
 		p = table_get(&by_pid, e->h.pid);
 		if (p)
@@ -324,11 +349,36 @@ void targets_resolve_tap(void (*tap)(const struct process *p))
 	tapped = tap;
 }
 
+/* A process that has ended but was not waited for yet is none to trace. */
+static bool runs(uint32_t pid)
+{
+	char stat[512], *state;
+
+	if (read_proc(pid, "stat", stat, sizeof(stat)) <= 0)
+		return false;
+	state = strrchr(stat, ')');
+	return state && state[1] == ' ' && !strchr("ZXx", state[2]);
+}
+
+/* It may have listened just before it was rejected. After its end nobody would take it out again. */
+static void admit_again(const struct process *p)
+{
+	if (p->exited || !readmit)
+		return;
+	readmit(p->pid);
+	if (!runs(p->pid))
+		reject(p->pid);
+}
+
 static void resolve(struct process *p)
 {
 	p->ignored = names_of(p);
+	if (p->readmitted)
+		admit_again(p);
 	if (p->ignored) {
-		reject(p->pid);
+		/* Not what has come after it, which ended it by executing another program. */
+		if (table_get(&by_pid, p->pid) == p)
+			reject(p->pid);
 		process_ref(p);
 		p->unresolved = ignored[0];
 		ignored[0] = p;
@@ -374,17 +424,6 @@ void targets_resolve(uint64_t now_ns)
 		resolve(p);
 		process_unref(p);
 	}
-}
-
-/* A process that has ended but was not waited for yet is none to trace. */
-static bool runs(uint32_t pid)
-{
-	char stat[512], *state;
-
-	if (read_proc(pid, "stat", stat, sizeof(stat)) <= 0)
-		return false;
-	state = strrchr(stat, ')');
-	return state && state[1] == ' ' && !strchr("ZXx", state[2]);
 }
 
 void targets_verify(void)

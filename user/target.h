@@ -20,6 +20,7 @@ struct process {
 	uint32_t quiet; /* open requests that wait for something that cannot be seen (cause.c) */
 	bool exited;
 	bool undecided;             /* executed while --exe is watched: whether it matches is not known yet */
+	bool readmitted;            /* it was ignored until it listened on a port that was asked for */
 	bool ignored;               /* ... and it does not */
 	bool resolved;              /* command and service were read */
 	struct process *unresolved; /* next to be read */
@@ -40,6 +41,10 @@ void targets_fini(void);
 
 /* Whom targets_resolve() tells of each process that matches; NULL: nobody. */
 void targets_on_found(target_found_fn found);
+
+/* Whom targets_resolve() tells of each process that was rejected and then listened on a port that was asked
+ * for. */
+void targets_on_selected(target_found_fn readmit);
 
 /*
  * Adds a process that was asked for. Returns 0, -ESRCH when there is none with this id, -ENOSPC when

@@ -147,6 +147,33 @@ def test_exe_glob(folder, started, attach, own_python):
     assert len(tracer.finish()) == 6
 
 
+def test_exe_glob_and_wrappers(folder, started, attach, own_python):
+    """What executes another program at once, or forks at once: only what becomes of it counts."""
+    tracer = attach("--exe", f"{folder}/shop-*")
+
+    def serve(name, *argv):
+        return started(servers.Server(folder, name, port := free_port(), [*argv, "-c", SERVE, str(port)], cwd=folder))
+
+    asked = [serve("executed", "env", "A=1", "nice", own_python), serve("forked", "timeout", "60", own_python)]
+    others = [serve("other", "timeout", "60", "/usr/bin/python3")]
+    for server in (asked + others) * 3:
+        assert get(server.port, "/") == 200
+    tracer.wait_spans(6)
+    assert collections.Counter(s["local"] for s in tracer.finish()) == {f"127.0.0.1:{server.port}": 3 for server in asked}
+
+
+@pytest.mark.parametrize("delay_s", [0, 1, 5])
+def test_exe_glob_and_port(delay_s, folder, started, attach):
+    """Whoever listens on the port is traced beside those that are asked for by name, before it is looked at, after, and long after."""
+    port = free_port()
+    tracer = attach("--exe", f"{folder}/nobody", "--port", port)
+    text = f"import time; time.sleep({delay_s}); {SERVE}"
+    server = started(servers.Server(folder, "asked", port, ["/usr/bin/python3", "-c", text, str(port)], cwd=folder))
+    for _ in range(3):
+        assert get(port, "/") == 200
+    assert [s["pid"] for s in tracer.wait_spans(3)] == [server.pid] * 3
+
+
 def test_port(folder, started, attach):
     """Whoever listens there, now or later."""
     first = started(servers.nginx(folder, name="first"))

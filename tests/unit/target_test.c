@@ -145,6 +145,80 @@ static void exec_of_others_short(void **state)
 	process_unref(wanted);
 }
 
+/* What it does before it is looked at is nobody's either: its children's fate is its own. */
+static void children_of_others(void **state)
+{
+	(void)state;
+	config.exes[config.exes_len++] = "*/order-service";
+	tell(PROCESS_EXECED, PID_NONE, 0, "/bin/sh", "sh");
+	tell(PROCESS_FORKED, PID_NONE + 1, PID_NONE, "", "sh");
+	tell(PROCESS_FORKED, PID_NONE + 2, PID_NONE, "", "sh");
+	tell(PROCESS_EXECED, PID_NONE + 2, 0, "/bin/ls", "ls");
+	tell(PROCESS_FORKED, PID_NONE + 3, PID_NONE, "", "sh");
+	tell(PROCESS_EXECED, PID_NONE + 3, 0, "/opt/order-service", "order-service");
+	targets_resolve(0);
+	assert_null(target_find(PID_NONE));
+	assert_null(target_find(PID_NONE + 1));
+	assert_null(target_find(PID_NONE + 2));
+	assert_non_null(target_find(PID_NONE + 3));
+	/* The kernel had not heard of it yet. */
+	tell(PROCESS_FORKED, PID_NONE + 4, PID_NONE, "", "sh");
+	targets_resolve(0);
+	assert_null(target_find(PID_NONE + 4));
+	assert_int_equal(rejected_len, 4);
+}
+
+/* One that matches may do anything before it is looked at, too. */
+static void children_of_those_wanted(void **state)
+{
+	(void)state;
+	config.exes[config.exes_len++] = "*/order-service";
+	tell(PROCESS_EXECED, PID_NONE, 0, "/opt/order-service", "order-service");
+	tell(PROCESS_FORKED, PID_NONE + 1, PID_NONE, "", "order-service");
+	tell(PROCESS_FORKED, PID_NONE + 2, PID_NONE, "", "order-service");
+	tell(PROCESS_EXECED, PID_NONE + 2, 0, "/bin/sh", "sh");
+	tell(PROCESS_EXECED, PID_NONE, 0, "/bin/sh", "sh");
+	targets_resolve(0);
+	for (uint32_t i = 0; i < 3; i++)
+		assert_non_null(target_find(PID_NONE + i));
+	assert_int_equal(rejected_len, 0);
+}
+
+static uint32_t readmitted[8];
+static size_t readmitted_len;
+
+static void readmit(uint32_t pid)
+{
+	assert_true(readmitted_len < COUNT(readmitted));
+	readmitted[readmitted_len++] = pid;
+}
+
+/* With --exe too, whoever listens on a port that was asked for is traced, looked at before or after. */
+static void selected_of_others(void **state)
+{
+	(void)state;
+	readmitted_len = 0;
+	targets_on_selected(readmit);
+	config.exes[config.exes_len++] = "*/order-service";
+	tell(PROCESS_EXECED, PID_NONE, 0, "/bin/sh", "sh");
+	tell(PROCESS_SELECTED, PID_NONE, 0, "", "");
+	tell(PROCESS_EXECED, (uint32_t)getpid(), 0, "/bin/sh", "sh");
+	tell(PROCESS_EXECED, PID_NONE + 1, 0, "/bin/sh", "sh");
+	targets_resolve(0);
+	assert_non_null(target_find(PID_NONE));
+	assert_int_equal(rejected_len, 2);
+	assert_null(target_find((uint32_t)getpid()));
+	tell(PROCESS_SELECTED, (uint32_t)getpid(), 0, "", "");
+	tell(PROCESS_SELECTED, PID_NONE + 1, 0, "", "");
+	targets_resolve(0);
+	assert_non_null(target_find((uint32_t)getpid()));
+	/* Its kernel's side is told again; not for good when it has ended meanwhile. */
+	assert_int_equal(readmitted_len, 2);
+	assert_int_equal(rejected_len, 3);
+	assert_int_equal(rejected[2], PID_NONE + 1);
+	assert_int_equal(targets_alive(), 3);
+}
+
 static void selected_by_port(void **state)
 {
 	(void)state;
@@ -449,13 +523,23 @@ static void many_children(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		target_test(forks_and_exits),  target_test(exec_of_a_target),
-		target_test(exec_of_others),   target_test(exec_of_others_short),
-		target_test(selected_by_port), target_test(started_by_a_link),
-		target_test(process_limit),    target_test(churn),
-		target_test(names_from_proc),  target_test(add_checks_the_process),
-		target_test(verify),           target_test(children),
-		target_test(many_children),    target_test(scan),
+		target_test(forks_and_exits),
+		target_test(exec_of_a_target),
+		target_test(exec_of_others),
+		target_test(exec_of_others_short),
+		target_test(children_of_others),
+		target_test(children_of_those_wanted),
+		target_test(selected_of_others),
+		target_test(selected_by_port),
+		target_test(started_by_a_link),
+		target_test(process_limit),
+		target_test(churn),
+		target_test(names_from_proc),
+		target_test(add_checks_the_process),
+		target_test(verify),
+		target_test(children),
+		target_test(many_children),
+		target_test(scan),
 	};
 
 	return cmocka_run_group_tests_name("target", tests, NULL, NULL);
