@@ -154,6 +154,9 @@ bench: all $(BENCH) ## the cost report: throughput, latency, CPU, memory, loss; 
 	$(Q)B=$(B) tests/bench/run $(ONLY:%=--only %) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SECONDS),--seconds $(SECONDS))
 bench-guest: all ## the cost to 0.2 %, in a guest whose clock counts instructions
 	$(Q)B=$(B) tests/bench/guest
+MINUTES ?= 30
+soak: all $(BENCH) ## MINUTES=30 of mixed load and churn: fails on what grows, is lost or miscounted (root)
+	$(Q)B=$(B) tests/soak/run --minutes $(MINUTES)
 accuracy: deps all $(B)/workload ## how many parents are right; of ONLY=workload at LOAD=open requests, if given (root)
 	$(Q)B=$(B) tests/accuracy/run $(if $(ONLY),--only '$(ONLY)') $(if $(LOAD),--open $(LOAD)) $(if $(EXACT),--exact-turns)
 compare: all ## lay Spanhook beside in-code tracing of the same process (root)
@@ -173,7 +176,7 @@ fuzz: $(FUZZ) ## run every fuzzer for TIME=60 seconds, JOBS=processors at a time
 install: $(B)/spanhook ## install to DESTDIR/PREFIX
 	$(Q)install -D -m 755 $< $(DESTDIR)$(PREFIX)/bin/spanhook
 	$(Q)install -D -m 644 user/spanhook.1 $(DESTDIR)$(PREFIX)/share/man/man1/spanhook.1
-.PHONY: deps demo bench bench-guest accuracy compare bench-compare recordings test vm lint fuzz install
+.PHONY: deps demo bench bench-guest soak accuracy compare bench-compare recordings test vm lint fuzz install
 
 clean: ## remove build/
 	$(Q)rm -rf build
