@@ -17,7 +17,10 @@ class Unavailable(Exception):
 
 
 def command(argv, **kw):
-    done = subprocess.run(argv, capture_output=True, text=True, stdin=subprocess.DEVNULL, **kw)
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, stdin=subprocess.DEVNULL, **kw)
+    except FileNotFoundError:
+        raise Unavailable(f"{argv[0]} is not installed") from None
     if done.returncode:
         said = (done.stderr.strip() or done.stdout.strip() or "failed").split("\n")[-1]
         raise Unavailable(f"{os.path.basename(argv[0])}: {said}")
@@ -50,6 +53,8 @@ class Suite:
             f"APT::Architectures={arch}",
             "Acquire::Languages=none",
             "APT::Sandbox::User=root",
+            "Acquire::Retries=1",
+            "Acquire::http::Timeout=20",
         ):
             self.options += ["-o", option]
         if not glob.glob(f"{self.folder}/lists/*_Packages*"):

@@ -15,6 +15,8 @@ KERNELS = [
     Kernel("6.12", "arm64", "trixie", "tracepoint"),
 ]
 
+BPF_ARCH = {"amd64": "x86", "arm64": "arm64"}
+
 Load = namedtuple("Load", "address calls path status count body_len")
 
 BIG_LEN = 300000

@@ -8,7 +8,7 @@ spanhook check --output json >out/check.json 2>/dev/null
 cp /sys/kernel/btf/vmlinux out/btf
 
 # Traces both ends; waits until $1 spans are there, at most a minute.
-spanhook agent --exe '*/nginx' --exe '*/client' --log out/spans.jsonl >out/agent.txt 2>&1 &
+spanhook agent --stats --exe '*/nginx' --exe '*/client' --log out/spans.jsonl >out/agent.txt 2>&1 &
 agent=$!
 i=0
 until grep -q attached out/agent.txt; do
@@ -29,7 +29,6 @@ while [ "$(wc -l <out/spans.jsonl)" -lt "$want" ] && [ $i -lt 300 ]; do
 	i=$((i + 1))
 	sleep 0.1
 done
-wget -q -O out/metrics.txt http://127.0.0.1:9090/metrics
 kill -TERM $agent
 wait $agent
 echo $? >out/agent.code
