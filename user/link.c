@@ -329,8 +329,8 @@ void link_finish(struct work *w)
 	cause_closed(w);
 	group_finished(w);
 	decide_blocking(w, false, false);
-	/* A server may have answered before the event of its client's end is read. */
-	if (w->settled || w->span.kind != SPAN_SERVER)
+	/* A server may have answered before the event of its client's end is read: then it still waits. */
+	if (!w->unsettled_listed || w->span.kind != SPAN_SERVER)
 		forget_position(w);
 	if (w->request_id_key)
 		table_remove(&by_request_id, w->request_id_key, w);

@@ -33,6 +33,7 @@ static void recycle(void)
 	while (w) {
 		struct work *next = w->next;
 
+		assert(!w->position_key && !w->request_id_key); /* no table knows it any more */
 		process_unref(w->span.process);
 		process_unref(w->peer_process);
 		work_unref(w->request);
