@@ -10,6 +10,7 @@
 #include "end.h"
 #include "exchange.h"
 #include "link.h"
+#include "prepared.h"
 #include "request.h"
 #include "stats.h"
 #include "stream.h"
@@ -92,6 +93,8 @@ static void conn_free(struct conn *c)
 	end_remove(c);
 	table_remove(&by_sock, c->sock, c);
 	cause_conn_gone(c);
+	if (c->gone)
+		prepared_end(c->sock);
 	work_unref(c->asked_for);
 	work_unref(c->supposed);
 	process_unref(c->process);
@@ -501,6 +504,7 @@ void conn_state(const struct event_state *e)
 	}
 	if (e->new_state != TCP_CLOSE)
 		return;
+	c->gone = true;
 	if (closed || !c->pending) {
 		conn_free(c);
 		return;
@@ -511,13 +515,18 @@ void conn_state(const struct event_state *e)
 	timed_add(c);
 }
 
+/* The close of a unix socket is not seen. */
+static bool is_left_alone(const struct conn *c)
+{
+	return c->local.family == AF_UNIX && (c->streams[RX].ended || (c->process && c->process->exited));
+}
+
 static bool is_idle(const struct conn *c, uint64_t now_ns)
 {
 	uint64_t idle_ns = now_ns > c->last_ns ? now_ns - c->last_ns : 0;
-	bool gone =
-		c->local.family == AF_UNIX && (c->streams[RX].ended || (c->process && c->process->exited));
+	bool alone = is_left_alone(c);
 
-	return idle_ns > (gone ? UNIX_LINGER_NS : IDLE_NS) && (gone || !c->pending);
+	return idle_ns > (alone ? UNIX_LINGER_NS : IDLE_NS) && (alone || !c->pending);
 }
 
 static void sweep(uint64_t now_ns)
@@ -529,6 +538,7 @@ static void sweep(uint64_t now_ns)
 		c = (struct conn *)(pool.memory + pool.object_size * sweep_at);
 		if (!c->sock || table_get(&by_sock, c->sock) != c || !is_idle(c, now_ns))
 			continue;
+		c->gone |= is_left_alone(c);
 		conn_end(c, "local_closed", c->last_ns);
 	}
 }

@@ -72,6 +72,7 @@ struct conn {
 	bool client;             /* this side connected */
 	bool accepted;           /* the peer connected */
 	bool opaque;             /* carries what no parser can read */
+	bool gone;               /* closed, not only idle or left out: nothing comes on it any more */
 	bool turned;             /* the direction has changed since a message began */
 	bool pipelined;          /* requests were once sent before the one before was answered */
 	bool overlaps;    /* a request came after a response to others, but before they all had theirs */

@@ -7,11 +7,12 @@
 struct prepared {
 	struct statement statement;
 	uint64_t sock, key;
-	struct prepared *prev, *next; /* in the order of their use */
+	struct prepared *prev, *next;            /* in the order of their use */
+	struct prepared *sibling_prev, *sibling; /* of the same connection; the first one is in the table */
 };
 
 static struct pool pool;
-static struct table by_key;
+static struct table by_key, by_sock;
 static struct prepared *oldest, *latest;
 
 int prepared_init(uint32_t max)
@@ -19,11 +20,14 @@ int prepared_init(uint32_t max)
 	int err = pool_init(&pool, sizeof(struct prepared), max);
 
 	oldest = latest = NULL;
-	return err ? err : table_init(&by_key, max);
+	if (err || (err = table_init(&by_key, max)))
+		return err;
+	return table_init(&by_sock, max);
 }
 
 void prepared_fini(void)
 {
+	table_free(&by_sock);
 	table_free(&by_key);
 	pool_free(&pool);
 }
@@ -56,9 +60,38 @@ static void link_latest(struct prepared *p)
 	latest = p;
 }
 
+static void link_sibling(struct prepared *p)
+{
+	struct prepared *first = table_get(&by_sock, p->sock);
+
+	if (!first) {
+		table_put(&by_sock, p->sock, p);
+		return;
+	}
+	p->sibling_prev = first;
+	p->sibling = first->sibling;
+	if (p->sibling)
+		p->sibling->sibling_prev = p;
+	first->sibling = p;
+}
+
+static void unlink_sibling(struct prepared *p)
+{
+	if (p->sibling)
+		p->sibling->sibling_prev = p->sibling_prev;
+	if (p->sibling_prev) {
+		p->sibling_prev->sibling = p->sibling;
+		return;
+	}
+	table_remove(&by_sock, p->sock, p);
+	if (p->sibling)
+		table_put(&by_sock, p->sock, p->sibling);
+}
+
 static void forget(struct prepared *p)
 {
 	unlink_prepared(p);
+	unlink_sibling(p);
 	table_remove(&by_key, hash_mix(p->sock, p->key), p);
 	pool_put(&pool, p);
 }
@@ -75,7 +108,16 @@ struct statement *prepared_put(uint64_t sock, uint64_t key)
 	p->key = key;
 	table_put(&by_key, hash_mix(sock, key), p);
 	link_latest(p);
+	link_sibling(p);
 	return &p->statement;
+}
+
+void prepared_end(uint64_t sock)
+{
+	struct prepared *p;
+
+	while ((p = table_get(&by_sock, sock)))
+		forget(p);
 }
 
 const struct statement *prepared_get(uint64_t sock, uint64_t key)

@@ -16,6 +16,9 @@ void prepared_fini(void);
  * makes room. */
 struct statement *prepared_put(uint64_t sock, uint64_t key);
 
+/* The connection is closed: forgets what its keys stand for. */
+void prepared_end(uint64_t sock);
+
 /* What the key stands for, valid until the next prepared_put(); NULL when it is not known. */
 const struct statement *prepared_get(uint64_t sock, uint64_t key);
 

@@ -204,6 +204,42 @@ static void nothing_lost(void **state)
 }
 
 /* An exchange that is lost in part costs one more at most. */
+/* What closed connections had prepared takes no room from those that are open. */
+static void statements_of_closed_connections(void **state)
+{
+	struct wire prepare = { .len = 0 }, prepared = { .len = 0 }, execute = { .len = 0 },
+		    done = { .len = 0 };
+	struct end kept = server_end(1);
+
+	(void)state;
+	put(&prepare, "P\0\0\0\x11s\0UPDATE a\0\0\0S\0\0\0\4", 23);
+	put(&prepared, "1\0\0\0\4" READY, 11);
+	put(&execute, "B\0\0\0\x0d\0s\0\0\0\0\0\0\0E\0\0\0\x09\0\0\0\0\0S\0\0\0\4", 29);
+	put(&done, "2\0\0\0\4", 5);
+	add(&done, 'C', 1, "UPDATE 1");
+	add_ready(&done);
+	for (uint64_t id = 1; id <= 2 * feed_config.statements_max; id++) {
+		struct end other = server_end(id), *e = id == 1 ? &kept : &other;
+
+		e->flags = EVENT_FRESH;
+		e->peer_port = 5432;
+		feed_conn(e);
+		feed_bytes(e, TX, "\0\0\0\x16\0\3\0\0user\0shopper\0", 22);
+		feed_bytes(e, RX, "R\0\0\0\x08\0\0\0\0" READY, 15);
+		move(e, TX, &prepare, false);
+		move(e, RX, &prepared, false);
+		if (id > 1)
+			feed_state(e, ESTABLISHED, CLOSED, 3, true, 0);
+		feed_flush();
+	}
+	seen_len = 0;
+	move(&kept, TX, &execute, false);
+	move(&kept, RX, &done, false);
+	feed_flush();
+	assert_int_equal(seen_len, 1);
+	check_slice(span_text(&seen[0].span, TEXT_STATEMENT), "UPDATE a");
+}
+
 static void events_lost(void **state)
 {
 	(void)state;
@@ -226,8 +262,9 @@ static void many_events_lost(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(last_bytes),      spine_test(nothing_lost),     spine_test(events_lost),
-		spine_test(pipelined_events_lost), spine_test(many_events_lost),
+		cmocka_unit_test(last_bytes), spine_test(nothing_lost),
+		spine_test(events_lost),      spine_test(pipelined_events_lost),
+		spine_test(many_events_lost), spine_test(statements_of_closed_connections),
 	};
 
 	return cmocka_run_group_tests_name("postgres", tests, NULL, NULL);
