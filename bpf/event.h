@@ -137,6 +137,7 @@ struct event_process {
 
 enum target_flag {
 	TARGET_PAUSED = 1 << 0, /* being set up: its open sockets are listed, its events are not yet sent */
+	TARGET_ASKED = 1 << 1,  /* listens on a port that was asked for */
 };
 
 /* Value of the map `targets`, keyed by process id. */

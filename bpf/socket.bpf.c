@@ -450,16 +450,19 @@ int BPF_PROG(socket__generic_splice_sendpage, struct pipe_inode_info *pipe, stru
 
 static __always_inline void select_listener(struct sock *sk, __u32 pid, __u32 tid)
 {
+	struct target *known, asked = { .flags = TARGET_ASKED };
 	struct event_process e = {};
-	struct target t = {};
 	__u16 port = sk->__sk_common.skc_num;
-	bool known = bpf_map_lookup_elem(&targets, &pid);
 
-	/* With --exe it may be known only until it is looked at. */
-	if (pid == settings.self_pid || !bpf_map_lookup_elem(&ports, &port) ||
-	    (known && !settings.watch_exec))
+	if (pid == settings.self_pid || !bpf_map_lookup_elem(&ports, &port))
 		return;
-	if (!known && bpf_map_update_elem(&targets, &pid, &t, BPF_ANY)) {
+	known = bpf_map_lookup_elem(&targets, &pid);
+	if (known && known->flags & TARGET_ASKED)
+		return;
+	if (known) {
+		/* With --exe it may be there only until it is looked at. */
+		known->flags |= TARGET_ASKED;
+	} else if (bpf_map_update_elem(&targets, &pid, &asked, BPF_ANY)) {
 		lose(DROP_targets_full);
 		return;
 	}

@@ -267,6 +267,14 @@ int hook_ring_fd(void)
 	return bpf_map__fd(skel->maps.ring);
 }
 
+static uint32_t target_flags(uint32_t pid)
+{
+	struct target t = { 0 };
+
+	bpf_map__lookup_elem(skel->maps.targets, &pid, sizeof(pid), &t, sizeof(t), 0);
+	return t.flags;
+}
+
 static int set_target(uint32_t pid, uint32_t flags, uint64_t how)
 {
 	struct target t = { .flags = flags };
@@ -279,14 +287,10 @@ int hook_add(uint32_t pid)
 	return set_target(pid, TARGET_PAUSED, BPF_ANY);
 }
 
-void hook_readmit(uint32_t pid)
-{
-	set_target(pid, 0, BPF_NOEXIST);
-}
-
 void hook_remove(uint32_t pid)
 {
-	bpf_map__delete_elem(skel->maps.targets, &pid, sizeof(pid), 0);
+	if (!(target_flags(pid) & TARGET_ASKED))
+		bpf_map__delete_elem(skel->maps.targets, &pid, sizeof(pid), 0);
 }
 
 void hook_capture_whole(uint64_t sock)
@@ -328,7 +332,8 @@ int hook_start(void)
 	more = bpf_map__get_next_key(skel->maps.targets, NULL, &pid, sizeof(pid)) == 0;
 	while (more) {
 		more = bpf_map__get_next_key(skel->maps.targets, &pid, &next, sizeof(next)) == 0;
-		set_target(pid, 0, BPF_EXIST); /* it may have ended meanwhile */
+		/* It may have ended meanwhile. */
+		set_target(pid, target_flags(pid) & ~TARGET_PAUSED, BPF_EXIST);
 		pid = next;
 	}
 	return 0;

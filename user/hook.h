@@ -41,10 +41,7 @@ void hook_python(struct python_programs *ret_programs);
 /* Makes pid a target whose events are held back until hook_start(). Returns 0 or -errno. */
 int hook_add(uint32_t pid);
 
-/* Traces pid, whose sockets are known, unless it is traced already. */
-void hook_readmit(uint32_t pid);
-
-/* Stops tracing pid. */
+/* Stops tracing pid, unless it listens on a port that was asked for. */
 void hook_remove(uint32_t pid);
 
 /* Has every byte of the socket (a cookie) captured, up to a limit for each turn of a direction. */

@@ -423,7 +423,6 @@ int run(const struct config *config, bool attach)
 	pythons = config->python_contexts;
 	plan_python();
 	targets_on_found(plan_found);
-	targets_on_selected(hook_readmit);
 	if (export_start(config))
 		return EXIT_FAILED;
 	if ((err = hook_start())) {

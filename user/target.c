@@ -23,7 +23,7 @@
 
 static const struct config *config;
 static target_reject_fn reject;
-static target_found_fn found, readmit;
+static target_found_fn found;
 static struct pool pool;
 static struct table by_pid;
 static struct process *unresolved;
@@ -35,7 +35,7 @@ int targets_init(const struct config *conf, target_reject_fn fn)
 
 	config = conf;
 	reject = fn;
-	found = readmit = NULL;
+	found = NULL;
 	unresolved = NULL;
 	err = pool_init(&pool, sizeof(struct process), PROCESSES_MAX);
 	return err ? err : table_init(&by_pid, PROCESSES_MAX);
@@ -44,11 +44,6 @@ int targets_init(const struct config *conf, target_reject_fn fn)
 void targets_on_found(target_found_fn fn)
 {
 	found = fn;
-}
-
-void targets_on_selected(target_found_fn fn)
-{
-	readmit = fn;
 }
 
 void targets_fini(void)
@@ -210,17 +205,16 @@ static bool forked(const struct event_process *e)
 static bool selected(uint32_t pid)
 {
 	struct process *p = table_get(&by_pid, pid);
-	bool rejected = p && p->ignored;
 
-	if (rejected)
+	if (p && p->ignored) {
 		process_gone(p);
-	if (!p || rejected)
-		p = process_new(pid);
+		p = NULL;
+	}
 	if (!p)
-		return false;
-	p->undecided = false;
-	p->readmitted = rejected;
-	return true;
+		p = process_new(pid);
+	if (p)
+		p->undecided = false;
+	return p;
 }
 
 bool target_event(const struct event_process *e)
@@ -349,32 +343,9 @@ void targets_resolve_tap(void (*tap)(const struct process *p))
 	tapped = tap;
 }
 
-/* A process that has ended but was not waited for yet is none to trace. */
-static bool runs(uint32_t pid)
-{
-	char stat[512], *state;
-
-	if (read_proc(pid, "stat", stat, sizeof(stat)) <= 0)
-		return false;
-	state = strrchr(stat, ')');
-	return state && state[1] == ' ' && !strchr("ZXx", state[2]);
-}
-
-/* It may have listened just before it was rejected. After its end nobody would take it out again. */
-static void admit_again(const struct process *p)
-{
-	if (p->exited || !readmit)
-		return;
-	readmit(p->pid);
-	if (!runs(p->pid))
-		reject(p->pid);
-}
-
 static void resolve(struct process *p)
 {
 	p->ignored = names_of(p);
-	if (p->readmitted)
-		admit_again(p);
 	if (p->ignored) {
 		/* Not what has come after it, which ended it by executing another program. */
 		if (table_get(&by_pid, p->pid) == p)
@@ -424,6 +395,17 @@ void targets_resolve(uint64_t now_ns)
 		resolve(p);
 		process_unref(p);
 	}
+}
+
+/* A process that has ended but was not waited for yet is none to trace. */
+static bool runs(uint32_t pid)
+{
+	char stat[512], *state;
+
+	if (read_proc(pid, "stat", stat, sizeof(stat)) <= 0)
+		return false;
+	state = strrchr(stat, ')');
+	return state && state[1] == ' ' && !strchr("ZXx", state[2]);
 }
 
 void targets_verify(void)

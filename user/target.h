@@ -20,7 +20,6 @@ struct process {
 	uint32_t quiet; /* open requests that wait for something that cannot be seen (cause.c) */
 	bool exited;
 	bool undecided;             /* executed while --exe is watched: whether it matches is not known yet */
-	bool readmitted;            /* it was ignored until it listened on a port that was asked for */
 	bool ignored;               /* ... and it does not */
 	bool resolved;              /* command and service were read */
 	struct process *unresolved; /* next to be read */
@@ -29,7 +28,8 @@ struct process {
 	char service[64]; /* OTEL_SERVICE_NAME of its environment, else its executable's base name */
 };
 
-/* Called when a process that the kernel selected turns out not to match. */
+/* Called when a process that the kernel selected turns out not to match; it may listen on a port that was
+ * asked for. */
 typedef void (*target_reject_fn)(uint32_t pid);
 
 /* Called when a process is found, or runs another program. */
@@ -41,10 +41,6 @@ void targets_fini(void);
 
 /* Whom targets_resolve() tells of each process that matches; NULL: nobody. */
 void targets_on_found(target_found_fn found);
-
-/* Whom targets_resolve() tells of each process that was rejected and then listened on a port that was asked
- * for. */
-void targets_on_selected(target_found_fn readmit);
 
 /*
  * Adds a process that was asked for. Returns 0, -ESRCH when there is none with this id, -ENOSPC when
