@@ -36,15 +36,6 @@ static __always_inline __u64 wake_flags(__u64 now_ns)
 	return BPF_RB_FORCE_WAKEUP;
 }
 
-static __always_inline void count_sent(void)
-{
-	__u32 zero = 0;
-	__u64 *sent = bpf_map_lookup_elem(&events_sent, &zero);
-
-	if (sent)
-		(*sent)++;
-}
-
 /* A loss shows in the next event, so that the agent knows what came before it and what after. */
 static __always_inline void tell_lost(struct event *e)
 {
@@ -57,7 +48,7 @@ static __always_inline void tell_lost(struct event *e)
 /* Returns whether the event found room; else its loss was counted. */
 static __always_inline bool emit(struct event *e, __u64 size)
 {
-	count_sent();
+	count(&events_sent, 0);
 	tell_lost(e);
 	if (bpf_ringbuf_output(&ring, e, size, wake_flags(e->time_ns)) == 0)
 		return true;
@@ -71,7 +62,7 @@ static __always_inline void *emit_reserve(const __u64 size)
 {
 	void *e = bpf_ringbuf_reserve(&ring, size, 0);
 
-	count_sent();
+	count(&events_sent, 0);
 	if (!e)
 		lose(DROP_ring_full);
 	return e;

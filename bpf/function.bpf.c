@@ -205,14 +205,6 @@ static __always_inline bool emit_call(struct call_stack *s, __u32 number, __u32 
 	return emit(&s->e.h, size);
 }
 
-static __always_inline void count_hit(__u32 number)
-{
-	__u64 *n = bpf_map_lookup_elem(&function_hits, &number);
-
-	if (n)
-		(*n)++;
-}
-
 SEC("uprobe")
 int function__enter(struct pt_regs *regs)
 {
@@ -224,7 +216,7 @@ int function__enter(struct pt_regs *regs)
 	struct call_frame *f;
 	struct call_stack *s;
 
-	count_hit(number);
+	count(&function_hits, number);
 	if (!is_target(bpf_get_current_pid_tgid() >> 32) || !program || program->off)
 		return 0;
 	s = bpf_task_storage_get(&call_stacks, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);

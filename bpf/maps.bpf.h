@@ -109,12 +109,18 @@ struct {
 	__type(value, __u64);
 } events_sent __weak SEC(".maps");
 
-static __always_inline void drop(__u32 reason)
+/* Adds one to a counter of a per-CPU array. In one instruction: what interrupts us there may count too. */
+static __always_inline void count(void *counters, __u32 key)
 {
-	__u64 *n = bpf_map_lookup_elem(&drops, &reason);
+	__u64 *n = bpf_map_lookup_elem(counters, &key);
 
 	if (n)
-		(*n)++;
+		__sync_fetch_and_add(n, 1);
+}
+
+static __always_inline void drop(__u32 reason)
+{
+	count(&drops, reason);
 }
 
 bool lost __weak = false; /* since the last event was sent */

@@ -109,12 +109,9 @@ static __always_inline __u64 first_argument(const struct pt_regs *regs)
 /* Of the thread, for a call that is no part of another one; NULL when it is, or of no target. */
 static __always_inline struct sqlite_call *entered(__u64 sp)
 {
-	__u32 zero = 0;
-	__u64 *hits = bpf_map_lookup_elem(&sqlite_hits, &zero);
 	struct sqlite_call *c;
 
-	if (hits)
-		(*hits)++;
+	count(&sqlite_hits, 0);
 	if (!is_target(bpf_get_current_pid_tgid() >> 32))
 		return NULL;
 	c = call_get(BPF_LOCAL_STORAGE_GET_F_CREATE);
