@@ -6,7 +6,7 @@ import tempfile
 
 import pytest
 
-from harness import BINARY, Agent, Forked, Gate, Spanhook, connect, listen, play
+from harness import BINARY, Agent, Forked, Gate, Spanhook, Web, connect, listen, play
 
 
 def pytest_collection_modifyitems(items):
@@ -125,3 +125,8 @@ def converse(talk, attach):
         return server, client
 
     return run
+
+
+@pytest.fixture
+def web(started):
+    return lambda **kw: Web(started, **kw)

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import traceback
 import urllib.error
@@ -61,7 +62,7 @@ class Program:
         with open(self.out_path, "wb") as out, open(self.err_path, "wb") as err:
             # In a session of its own: Apache ends its process group, wherever that came from.
             self.process = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True, **kw
+                argv, **{"stdin": subprocess.DEVNULL, "stdout": out, "stderr": err, "start_new_session": True, **kw}
             )
         self.pid = self.process.pid
 
@@ -184,6 +185,29 @@ class Agent(Spanhook):
             lambda: self.metric(name, **labels) >= at_least,
             lambda: f"{name}{labels} >= {at_least}, it is {self.metric(name, **labels)}",
         )
+
+
+class Report:
+    """What --stats says at the end."""
+
+    def __init__(self, text):
+        self.stages = {
+            stage: dict(seen=int(seen), passed=int(passed), dropped=int(dropped), open=int(sign + left))
+            for stage, seen, passed, dropped, sign, left in re.findall(
+                r"^spanhook: (\w+) +(\d+) \w+ = (\d+) passed on \+ (\d+) dropped ([+-]) (\d+) open$", text, re.M
+            )
+        }
+        self.drops = {reason: int(n) for reason, n in re.findall(r"^spanhook: dropped \w+ (\w+) +(\d+)$", text, re.M)}
+        self.stats = {name: int(n) for name, n in re.findall(r"^spanhook: (spanhook_\w+) +(\d+)$", text, re.M)}
+
+
+def check_sums(tracer):
+    """Nothing is on its way any more: all that was seen was passed on or dropped."""
+    report = Report(tracer.err())
+    assert report.stages and report.drops
+    for stage, sums in report.stages.items():
+        assert sums["open"] == 0, f"{stage}: {sums}"
+    return report
 
 
 class Forked:
@@ -332,3 +356,32 @@ def response(status=200, body=b"", *headers, version=b"HTTP/1.1", length=True):
     if length:
         lines.append(b"Content-Length: %d" % len(body))
     return b"\r\n".join(lines) + b"\r\n\r\n" + body
+
+
+class Web:
+    """A process that answers each request on each connection, until the test ends; answer=None: never."""
+
+    def __init__(self, started, answer=response(200, b"ok")):
+        self.listener = listen()
+        self.address = self.listener.getsockname()
+        self.process = started(Forked(self.serve, answer))
+        self.pid = self.process.pid
+        self.listener.close()
+
+    def serve(self, answer):
+        while True:
+            conn, _ = self.listener.accept()
+            threading.Thread(target=self.converse, args=(conn, answer), daemon=True).start()
+
+    @staticmethod
+    def converse(conn, answer):
+        while data := conn.recv(65536):
+            if answer:
+                conn.sendall(answer * data.count(b"\r\n\r\n"))
+
+    def ask(self, sock, n=1, target=b"/"):
+        """n requests, one after the other; checks each answer."""
+        expected = len(response(200, b"ok"))
+        for _ in range(n):
+            sock.sendall(request(target=target))
+            assert sock.recv(expected, socket.MSG_WAITALL) == response(200, b"ok")

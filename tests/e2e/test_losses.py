@@ -15,64 +15,14 @@ import threading
 import pytest
 
 import servers
-from harness import BINARY, BUILD, CLOSE, ROOT, C, Forked, Gate, Program, S, connect, listen, request, response, wait_until
+from harness import (
+    BINARY, BUILD, CLOSE, ROOT, C, Forked, Gate, Program, S, Web, check_sums, connect, listen, request, response, wait_until
+)
 from test_agent import BPFTOOL, kernel_objects
 from test_functions import Obedient, compile_program
 from test_traces import Caller, wait_traces
 
 libc = ctypes.CDLL(None, use_errno=True)
-
-
-class Report:
-    """What --stats says at the end."""
-
-    def __init__(self, text):
-        self.stages = {
-            stage: dict(seen=int(seen), passed=int(passed), dropped=int(dropped), open=int(sign + left))
-            for stage, seen, passed, dropped, sign, left in re.findall(
-                r"^spanhook: (\w+) +(\d+) \w+ = (\d+) passed on \+ (\d+) dropped ([+-]) (\d+) open$", text, re.M
-            )
-        }
-        self.drops = {reason: int(n) for reason, n in re.findall(r"^spanhook: dropped \w+ (\w+) +(\d+)$", text, re.M)}
-        self.stats = {name: int(n) for name, n in re.findall(r"^spanhook: (spanhook_\w+) +(\d+)$", text, re.M)}
-
-
-def check_sums(tracer):
-    """Nothing is on its way any more: all that was seen was passed on or dropped."""
-    report = Report(tracer.err())
-    assert report.stages and report.drops
-    for stage, sums in report.stages.items():
-        assert sums["open"] == 0, f"{stage}: {sums}"
-    return report
-
-
-class Web:
-    """A process that answers each request on each connection, until the test ends; answer=None: never."""
-
-    def __init__(self, started, answer=response(200, b"ok")):
-        self.listener = listen()
-        self.address = self.listener.getsockname()
-        self.process = started(Forked(self.serve, answer))
-        self.pid = self.process.pid
-        self.listener.close()
-
-    def serve(self, answer):
-        while True:
-            conn, _ = self.listener.accept()
-            threading.Thread(target=self.converse, args=(conn, answer), daemon=True).start()
-
-    @staticmethod
-    def converse(conn, answer):
-        while data := conn.recv(65536):
-            if answer:
-                conn.sendall(answer * data.count(b"\r\n\r\n"))
-
-    def ask(self, sock, n=1, target=b"/"):
-        """n requests, one after the other; checks each answer."""
-        expected = len(response(200, b"ok"))
-        for _ in range(n):
-            sock.sendall(request(target=target))
-            assert sock.recv(expected, socket.MSG_WAITALL) == response(200, b"ok")
 
 
 class PatientWeb(Web):
@@ -83,11 +33,6 @@ class PatientWeb(Web):
         while data := conn.recv(65536):
             if data.endswith(b"!"):
                 conn.sendall(answer)
-
-
-@pytest.fixture
-def web(started):
-    return lambda **kw: Web(started, **kw)
 
 
 @pytest.fixture
