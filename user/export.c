@@ -2,11 +2,13 @@
 #include "export.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -17,6 +19,9 @@
 #define BATCH           512
 #define TICK_MS         50
 #define RETRIES_AT_STOP 20
+#define STUCK_S         3 /* without progress: then the stop waits no longer */
+#define CUT_OFF_NS      10000000
+#define SIGCUT          SIGRTMIN /* interrupts the system call that an exporter is stuck in */
 
 #define EXPORTER(symbol) extern const struct exporter symbol##_exporter;
 #include "exporters.def"
@@ -32,6 +37,7 @@ struct lane {
 	unsigned news; /* the spine's: spans that were queued since the last wake-up */
 	_Atomic bool stopping;
 	_Atomic uint64_t lost_ns; /* the latest end of a span that was dropped; 0: none was */
+	_Atomic size_t batches;   /* delivered, or lost */
 };
 
 static struct lane lanes[] = {
@@ -42,6 +48,7 @@ static struct lane lanes[] = {
 #define LANES_LEN (sizeof(lanes) / sizeof(lanes[0]))
 
 static _Atomic bool broken;
+static int nowhere_fd = -1; /* cannot be written */
 
 bool export_broken(void)
 {
@@ -78,6 +85,15 @@ static void deliver(struct lane *lane, struct span **spans, size_t n)
 		stat_add(STAT_exported, n);
 	for (size_t i = 0; i < n; i++)
 		span_unref(spans[i]);
+	atomic_fetch_add(&lane->batches, 1);
+}
+
+static void finish(struct lane *lane)
+{
+	size_t lost = lane->exporter->finish ? lane->exporter->finish(lane->self) : 0;
+
+	drop_add(DROP_send_failed, lost);
+	stat_add(STAT_exported, -lost);
 }
 
 static void *work(void *arg)
@@ -96,9 +112,11 @@ static void *work(void *arg)
 			deliver(lane, spans, n);
 			continue;
 		}
-		lane->exporter->send(lane->self, NULL, 0);
-		if (stopping)
+		if (stopping) {
+			finish(lane);
 			return NULL;
+		}
+		lane->exporter->send(lane->self, NULL, 0);
 		if (poll(&wait, 1, TICK_MS) > 0 && read(lane->wake_fd, &count, sizeof(count)) < 0)
 			continue;
 	}
@@ -122,12 +140,24 @@ static int lane_start(struct lane *lane, const struct config *config)
 	return -err;
 }
 
+static void on_cut(int signal)
+{
+	(void)signal;
+}
+
 int export_start(const struct config *config)
 {
 	sigset_t all, old;
 	int err = 0;
 
+	nowhere_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (nowhere_fd < 0) {
+		log_error("cannot open /dev/null: %s", strerror(errno));
+		return -errno;
+	}
+	sigaction(SIGCUT, &(struct sigaction){ .sa_handler = on_cut }, NULL);
 	sigfillset(&all);
+	sigdelset(&all, SIGCUT);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	for (size_t i = 0; i < LANES_LEN && !err; i++) {
 		if (!lanes[i].exporter->wanted(config))
@@ -192,6 +222,37 @@ void export_drain(void)
 			poll(NULL, 0, 1);
 }
 
+/* Waits for a lane's end as long as it gets on. Returns whether it has ended. */
+static bool join(struct lane *lane, time_t seconds, long ns)
+{
+	struct timespec until;
+	size_t before;
+
+	do {
+		before = atomic_load(&lane->batches);
+		clock_gettime(CLOCK_MONOTONIC, &until);
+		until.tv_sec += seconds + (until.tv_nsec + ns) / 1000000000;
+		until.tv_nsec = (until.tv_nsec + ns) % 1000000000;
+		if (!pthread_clockjoin_np(lane->thread, NULL, CLOCK_MONOTONIC, &until))
+			return true;
+	} while (atomic_load(&lane->batches) != before);
+	return false;
+}
+
+/* The call that it is stuck in ends, and whatever it writes from now on fails. */
+static void cut_off(struct lane *lane)
+{
+	log_error("the exporter %s wrote nothing for %d s, nobody reads; what it holds is lost",
+		  lane->exporter->name, STUCK_S);
+	if (lane->exporter->output_fd &&
+	    dup3(nowhere_fd, lane->exporter->output_fd(lane->self), O_CLOEXEC) < 0)
+		log_warn("cannot shut the output of the exporter %s: %s", lane->exporter->name,
+			 strerror(errno));
+	do
+		pthread_kill(lane->thread, SIGCUT);
+	while (!join(lane, 0, CUT_OFF_NS));
+}
+
 void export_stop(void)
 {
 	for (size_t i = 0; i < LANES_LEN; i++) {
@@ -201,10 +262,14 @@ void export_stop(void)
 			continue;
 		atomic_store(&lane->stopping, true);
 		wake(lane);
-		pthread_join(lane->thread, NULL);
+		if (!join(lane, STUCK_S, 0))
+			cut_off(lane);
 		lane->exporter->close(lane->self);
 		queue_free(&lane->queue);
 		close(lane->wake_fd);
 		lane->running = false;
 	}
+	if (nowhere_fd >= 0)
+		close(nowhere_fd);
+	nowhere_fd = -1;
 }

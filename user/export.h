@@ -20,5 +20,8 @@ void export_drain(void);
 /* Has the reader of an exporter's output gone away for good? */
 bool export_broken(void);
 
-/* Lets every exporter finish what is queued, then closes them. */
+/*
+ * Lets every exporter finish what is queued, then closes them. One that has written nothing for three seconds
+ * is cut off: what it holds is counted as lost (logged).
+ */
 void export_stop(void);

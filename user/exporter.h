@@ -28,12 +28,25 @@ struct exporter {
 
 	/*
 	 * Takes n finished spans, borrowed for the call (span_ref() to keep one longer). Called with
-	 * n == 0 at least every 50 ms so that held output can time out, and once more before close.
+	 * n == 0 at least every 50 ms so that held output can time out.
 	 * Returns 0, -EAGAIN (nothing was taken; the same batch comes again after a pause), or another
 	 * -errno (the batch is lost; the caller counts it, the exporter logs); -EPIPE: nobody reads any more.
 	 */
 	int (*send)(void *self, struct span *const *spans, size_t n);
 
-	/* Flushes and frees self. */
+	/*
+	 * Writes what it holds back; last, and on the same thread as send(). Returns how many of the spans
+	 * that send() had taken are lost. NULL: it holds none back.
+	 */
+	size_t (*finish)(void *self);
+
+	/*
+	 * The descriptor that it writes to. When send() or finish() does not return at the end, it is made
+	 * one that cannot be written, and the system call under way is interrupted: EINTR is a failure like
+	 * any other. NULL: it writes to none.
+	 */
+	int (*output_fd)(const void *self);
+
+	/* Frees self. */
 	void (*close)(void *self);
 };

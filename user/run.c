@@ -61,11 +61,10 @@ static void on_signal(int signal)
 
 static void catch_signals(void)
 {
-	struct sigaction stop = { .sa_handler = on_signal }, ignore = { .sa_handler = SIG_IGN };
+	struct sigaction stop = { .sa_handler = on_signal };
 
 	sigaction(SIGINT, &stop, NULL);
 	sigaction(SIGTERM, &stop, NULL);
-	sigaction(SIGPIPE, &ignore, NULL);
 }
 
 /* Starts the command, held back before its first instruction. Returns its pid; *ret_go releases it. */
@@ -391,7 +390,7 @@ int run(const struct config *config, bool attach)
 	pid_t command = 0;
 
 	attached = attach;
-	catch_signals();
+	signal(SIGPIPE, SIG_IGN);
 	if (config->replay_path) {
 		status = replay(config, attach);
 		report_losses();
@@ -399,6 +398,7 @@ int run(const struct config *config, bool attach)
 			report_stats();
 		return status;
 	}
+	catch_signals();
 	if (init(config))
 		return EXIT_FAILED;
 	if (config->listen && http_start(config))

@@ -3,8 +3,11 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/json.h"
+#include "base/log.h"
+#include "base/patient.h"
 #include "base/table.h"
 #include "base/terminal.h"
 #include "export.h"
@@ -19,6 +22,8 @@
 #define NAME_NO_TTY 44
 #define SUB         16 /* slots for each power of two: quantiles are right to 1/16 */
 #define SLOTS       (64 * SUB)
+
+#define PATIENCE_MS 1000 /* with who reads it */
 
 struct row {
 	enum span_kind kind;
@@ -152,10 +157,8 @@ static bool several_services(void)
 	return false;
 }
 
-static unsigned name_len(FILE *out)
+static unsigned name_len(unsigned columns)
 {
-	unsigned columns = terminal_columns(fileno(out));
-
 	return !columns                           ? NAME_NO_TTY
 	       : columns < FIGURES_LEN + NAME_MIN ? NAME_MIN
 	       : columns > FIGURES_LEN + NAME_MAX ? NAME_MAX
@@ -175,12 +178,13 @@ static void write_name(FILE *out, const struct row *row, bool with_service, unsi
 	fprintf(out, "%*s", (int)(len - n), "");
 }
 
-static void write_rows(FILE *out, enum span_kind kind, const char *title, double seconds, bool color)
+static void write_rows(FILE *out, enum span_kind kind, const char *title, double seconds, unsigned columns,
+		       bool color)
 {
 	const struct row *sorted[ROWS_MAX + 1];
 	size_t n = sort_rows(kind, sorted);
 	bool with_service = several_services(), utf8 = terminal_utf8();
-	unsigned len = name_len(out);
+	unsigned len = name_len(columns);
 
 	if (n)
 		fprintf(out, "\n%s%-*s %8s %9s %7s %10s %10s %10s %10s%s\n", color ? "\033[1m" : "", (int)len,
@@ -199,12 +203,12 @@ static void write_rows(FILE *out, enum span_kind kind, const char *title, double
 	}
 }
 
-void summary_write(FILE *out, uint64_t elapsed_ns, bool color)
+void summary_write(FILE *out, uint64_t elapsed_ns, unsigned columns, bool color)
 {
 	double seconds = (double)elapsed_ns / 1e9;
 
-	write_rows(out, SPAN_SERVER, "requests served, by route", seconds, color);
-	write_rows(out, SPAN_CLIENT, "calls made, by service", seconds, color);
+	write_rows(out, SPAN_SERVER, "requests served, by route", seconds, columns, color);
+	write_rows(out, SPAN_CLIENT, "calls made, by service", seconds, columns, color);
 }
 
 static void write_rows_json(FILE *out, enum span_kind kind, uint64_t elapsed_ns)
@@ -241,11 +245,19 @@ void summary_write_json(FILE *out, uint64_t elapsed_ns)
 
 void summary_report(const struct config *config, uint64_t elapsed_ns)
 {
-	if (config->output == OUTPUT_NONE || export_broken())
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out;
+	int err;
+
+	if (config->output == OUTPUT_NONE || export_broken() || !(out = open_memstream(&text, &len)))
 		return;
 	if (config->output == OUTPUT_JSON)
-		summary_write_json(stdout, elapsed_ns);
+		summary_write_json(out, elapsed_ns);
 	else
-		summary_write(stdout, elapsed_ns, config->color);
-	fflush(stdout);
+		summary_write(out, elapsed_ns, terminal_columns(STDOUT_FILENO), config->color);
+	err = fclose(out) ? -errno : write_patiently(STDOUT_FILENO, text, len, PATIENCE_MS);
+	if (err)
+		log_warn("cannot write the summary: %s", strerror(-err));
+	free(text);
 }

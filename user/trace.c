@@ -289,6 +289,11 @@ void traces_tick(struct traces *t, uint64_t now_ns)
 		pass_oldest(t);
 }
 
+size_t traces_waiting(const struct traces *t)
+{
+	return t->held.used;
+}
+
 void traces_lost(struct traces *t, uint64_t end_ns)
 {
 	if (end_ns > t->lost_ns)

@@ -48,5 +48,8 @@ void traces_add(struct traces *t, struct span *span, uint64_t now_ns);
 /* Hands over what has waited for long enough; UINT64_MAX: all. */
 void traces_tick(struct traces *t, uint64_t now_ns);
 
+/* How many spans wait. */
+size_t traces_waiting(const struct traces *t);
+
 /* Spans that ended at end_ns or before were dropped on their way here. */
 void traces_lost(struct traces *t, uint64_t end_ns);

@@ -176,12 +176,20 @@ static struct tree make_tree(void)
 	return t;
 }
 
+static size_t end(void *console)
+{
+	size_t lost = console_exporter.finish(console);
+
+	console_exporter.close(console);
+	return lost;
+}
+
 /* As they end: what is called ends before its caller. */
 static void print_tree(void *console, struct tree t)
 {
 	send_spans(console, (struct span *[]){ t.refused, t.stock_served }, 2);
 	send_spans(console, (struct span *[]){ t.users, t.stock, t.request }, 3);
-	console_exporter.close(console);
+	end(console);
 }
 
 #define HEAD                                                                                                 \
@@ -276,7 +284,7 @@ static void notes(void **state)
 	span_set_parent(remote, &unfinished, EVIDENCE_TRACEPARENT);
 	remote->parent_local = false;
 	send_spans(console, (struct span *[]){ open, request, alone, late, remote }, 5);
-	console_exporter.close(console);
+	end(console);
 	check_output(fd,
 		     HEAD "TT:TT:TT.TTT GET  /a                                      200     2.000 ms    "
 			  "    -         -  "
@@ -315,7 +323,7 @@ static void incomplete_traces(void **state)
 	call = span_make(SPAN_SERVER, "/d", 200, 3);
 	call->start_ns++;
 	send_spans(console, (struct span *[]){ request, after, call }, 3);
-	console_exporter.close(console);
+	end(console);
 	check_lines(fd, "losses",
 		    "TT:TT:TT.TTT GET  /a                                      200     2.000 ms    "
 		    "    -         -  "
@@ -334,7 +342,7 @@ static void part_of_a_tree(void **state)
 
 	(void)state;
 	send_spans(console, (struct span *[]){ t.refused, t.stock_served, t.stock }, 3);
-	console_exporter.close(console);
+	end(console);
 	span_unref(t.users);
 	span_unref(t.request);
 	check_output(fd, HEAD "TT:TT:TT.TTT GET  /stock                                  503     1.000 ms    "
@@ -362,7 +370,7 @@ static void hostile(void **state)
 		console = open_console(OUTPUT_TEXT, false);
 		set_text(span, TEXT_HOST, "evil\r\033]0;title\007");
 		send_spans(console, &span, 1);
-		console_exporter.close(console);
+		end(console);
 		text = take_output(fd);
 		assert_null(strpbrk(text, "\033\r\007\x7f"));
 		assert_null(strstr(text, "\xe2\x80\xae"));
@@ -483,7 +491,7 @@ static void limits(void **state)
 	}
 	for (int i = DEPTH; i--;)
 		send_spans(console, &chain[i], 1);
-	console_exporter.close(console);
+	end(console);
 	text = take_output(fd);
 	assert_int_equal(count_lines(text), 1 + MANY + DEPTH);
 	free(text);
@@ -496,7 +504,8 @@ static void nobody_reads(void **state)
 {
 	struct span *span = span_make(SPAN_SERVER, "/a", 200, 1),
 		    *held = span_make(SPAN_CLIENT, "/b", 200, 2);
-	int ends[2], first, again, idle;
+	int ends[2], taken, first, again, idle;
+	size_t lost;
 	void *console;
 
 	(void)state;
@@ -506,14 +515,17 @@ static void nobody_reads(void **state)
 	span_ref(span);
 	redirect_output(ends[1]);
 	console = open_console(OUTPUT_TEXT, false);
+	taken = send_spans(console, &held, 1);
 	close(ends[0]);
-	first = send_spans(console, (struct span *[]){ held, span }, 2);
+	first = send_spans(console, &span, 1);
 	again = send_spans(console, &span, 1);
 	idle = console_exporter.send(console, NULL, 0);
-	console_exporter.close(console);
+	lost = end(console);
 	restore_output();
 	clearerr(stdout);
+	assert_int_equal(taken, 0);
 	assert_int_equal(first, -EPIPE);
+	assert_int_equal(lost, 1);
 	assert_int_equal(again, -EPIPE);
 	assert_int_equal(idle, 0);
 }

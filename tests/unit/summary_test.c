@@ -143,7 +143,7 @@ static void table(void **state)
 	add(SPAN_SERVER, "/seldom", 200, 1000000);
 	add(SPAN_CLIENT, "user-service", 200, 1000000);
 	add(SPAN_SERVER, "/\033[31mred\n", 200, 1000000);
-	summary_write(out, 4000000000, false);
+	summary_write(out, 4000000000, 0, false);
 	fclose(out);
 	served = strstr(text, "requests served");
 	called = strstr(text, "calls made");
@@ -166,7 +166,7 @@ static void colors(void **state)
 
 	(void)state;
 	add(SPAN_SERVER, "/errors", 500, 1);
-	summary_write(out, 1000000000, true);
+	summary_write(out, 1000000000, 0, true);
 	fclose(out);
 	assert_non_null(strstr(text, "\033[31m"));
 	free(text);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One line a call to standard error, as "spanhook: ...". Any thread. */
+/*
+ * One line a call to standard error, as "spanhook: ...". Any thread. Waits a second for whoever reads there,
+ * not for ever: the line is lost then.
+ */
 #pragma once
 
 void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -32,6 +32,7 @@
 struct console {
 	bool json, color, utf8;
 	bool broken; /* nobody reads any more */
+	size_t lost; /* of those that waited when that was found */
 	bool headed;
 	bool bodies;
 	unsigned request_len, ends_len; /* columns */
@@ -319,10 +320,17 @@ static int open_console(const struct config *config, void **ret_self)
 	return 0;
 }
 
+static int flush(void)
+{
+	return fflush(stdout) || ferror(stdout) ? -EPIPE : 0;
+}
+
 static int send_text(struct console *c, struct span *const *spans, size_t n)
 {
+	size_t waiting = traces_waiting(c->traces);
 	struct timespec t;
 	uint64_t now_ns;
+	int err;
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	now_ns = (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
@@ -331,7 +339,10 @@ static int send_text(struct console *c, struct span *const *spans, size_t n)
 	for (size_t i = 0; i < n; i++)
 		traces_add(c->traces, spans[i], now_ns);
 	traces_tick(c->traces, now_ns);
-	return fflush(stdout) ? -EPIPE : 0;
+	err = flush();
+	if (err)
+		c->lost = waiting;
+	return err;
 }
 
 static int send_json(struct console *c, struct span *const *spans, size_t n)
@@ -340,7 +351,7 @@ static int send_json(struct console *c, struct span *const *spans, size_t n)
 
 	for (size_t i = 0; i < n; i++)
 		fwrite(json, 1, span_json(spans[i], &c->wall, json, sizeof(json)), stdout);
-	return fflush(stdout) ? -EPIPE : 0;
+	return flush();
 }
 
 static int send_spans(void *self, struct span *const *spans, size_t n)
@@ -357,12 +368,27 @@ static int send_spans(void *self, struct span *const *spans, size_t n)
 	return err;
 }
 
+static size_t finish(void *self)
+{
+	struct console *c = self;
+	size_t waiting = traces_waiting(c->traces);
+
+	if (c->broken)
+		return c->lost;
+	traces_tick(c->traces, UINT64_MAX);
+	return flush() ? waiting : 0;
+}
+
+static int output_fd(const void *self)
+{
+	(void)self;
+	return STDOUT_FILENO;
+}
+
 static void close_console(void *self)
 {
 	struct console *c = self;
 
-	traces_tick(c->traces, UINT64_MAX);
-	fflush(stdout);
 	traces_free(c->traces);
 	free(c);
 }
@@ -381,5 +407,7 @@ const struct exporter console_exporter = {
 	.open = open_console,
 	.lost = spans_lost,
 	.send = send_spans,
+	.finish = finish,
+	.output_fd = output_fd,
 	.close = close_console,
 };

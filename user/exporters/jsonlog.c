@@ -58,7 +58,7 @@ static int flush(struct jsonlog *log)
 
 		if (n > 0)
 			at += (size_t)n;
-		else if (n < 0 && errno != EINTR)
+		else if (n < 0)
 			return -errno;
 	}
 	return 0;
@@ -104,6 +104,13 @@ static int send_spans(void *self, struct span *const *spans, size_t n)
 	return err == -EAGAIN ? -EIO : err;
 }
 
+static int output_fd(const void *self)
+{
+	const struct jsonlog *log = self;
+
+	return log->fd;
+}
+
 static void close_log(void *self)
 {
 	struct jsonlog *log = self;
@@ -118,5 +125,6 @@ const struct exporter jsonlog_exporter = {
 	.wanted = wanted,
 	.open = open_log,
 	.send = send_spans,
+	.output_fd = output_fd,
 	.close = close_log,
 };

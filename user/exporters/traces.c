@@ -66,11 +66,18 @@ static int send_spans(void *self, struct span *const *spans, size_t n)
 	return 0;
 }
 
-static void close_traces(void *self)
+static size_t finish(void *self)
 {
 	struct keeper *keeper = self;
 
 	traces_tick(keeper->traces, UINT64_MAX);
+	return 0;
+}
+
+static void close_traces(void *self)
+{
+	struct keeper *keeper = self;
+
 	traces_free(keeper->traces);
 	free(keeper);
 }
@@ -83,5 +90,6 @@ const struct exporter traces_exporter = {
 	.open = open_traces,
 	.lost = spans_lost,
 	.send = send_spans,
+	.finish = finish,
 	.close = close_traces,
 };
