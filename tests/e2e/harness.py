@@ -6,11 +6,11 @@ import json
 import os
 import re
 import select
+import selectors
 import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 import traceback
 import urllib.error
@@ -362,22 +362,31 @@ class Web:
     """A process that answers each request on each connection, until the test ends; answer=None: never."""
 
     def __init__(self, started, answer=response(200, b"ok")):
-        self.listener = listen()
+        self.listener = listen(backlog=4096)
         self.address = self.listener.getsockname()
         self.process = started(Forked(self.serve, answer))
         self.pid = self.process.pid
         self.listener.close()
 
     def serve(self, answer):
-        while True:
-            conn, _ = self.listener.accept()
-            threading.Thread(target=self.converse, args=(conn, answer), daemon=True).start()
+        with selectors.DefaultSelector() as ready:
+            ready.register(self.listener, selectors.EVENT_READ)
+            while True:
+                for key, _ in ready.select():
+                    if key.fileobj is self.listener:
+                        ready.register(self.listener.accept()[0], selectors.EVENT_READ)
+                    elif not self.converse(key.fileobj, answer):
+                        ready.unregister(key.fileobj)
+                        key.fileobj.close()
 
     @staticmethod
     def converse(conn, answer):
-        while data := conn.recv(65536):
+        """Answers what is there. Returns whether the connection goes on."""
+        with contextlib.suppress(ConnectionError):
+            data = conn.recv(65536)
             if answer:
                 conn.sendall(answer * data.count(b"\r\n\r\n"))
+            return bool(data)
 
     def ask(self, sock, n=1, target=b"/"):
         """n requests, one after the other; checks each answer."""

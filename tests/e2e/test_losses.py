@@ -14,10 +14,7 @@ import threading
 
 import pytest
 
-import servers
-from harness import (
-    BINARY, BUILD, CLOSE, ROOT, C, Forked, Gate, Program, S, Web, check_sums, connect, listen, request, response, wait_until
-)
+from harness import BUILD, CLOSE, ROOT, C, Forked, Gate, S, Web, check_sums, connect, request, response, wait_until
 from test_agent import BPFTOOL, kernel_objects
 from test_functions import Obedient, compile_program
 from test_traces import Caller, wait_traces
@@ -30,9 +27,10 @@ class PatientWeb(Web):
 
     @staticmethod
     def converse(conn, answer):
-        while data := conn.recv(65536):
-            if data.endswith(b"!"):
-                conn.sendall(answer)
+        data = conn.recv(65536)
+        if data.endswith(b"!"):
+            conn.sendall(answer)
+        return bool(data)
 
 
 @pytest.fixture
