@@ -13,10 +13,54 @@
 #include "http_answer.h"
 
 #define CONNECTIONS_MAX 64
+#define CROWDED         48 /* connections, from which on a new one has the oldest closed */
 #define TIMEOUT_S       10
 
 static struct MHD_Daemon *daemon_;
+static struct client *oldest, *newest;
+static unsigned clients_len;
 static _Atomic bool ready;
+
+/* A connection; those who hold theirs for long must not keep others out. */
+struct client {
+	int fd;
+	bool shut;
+	struct client *older, *newer;
+};
+
+static void leave(struct client *c)
+{
+	*(c->older ? &c->older->newer : &oldest) = c->newer;
+	*(c->newer ? &c->newer->older : &newest) = c->older;
+	clients_len--;
+	free(c);
+}
+
+static void come_and_go(void *ctx, struct MHD_Connection *connection, void **state,
+			enum MHD_ConnectionNotificationCode code)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	struct client *c = *state;
+
+	(void)ctx;
+	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+		if (c)
+			leave(c);
+		return;
+	}
+	*state = c = info ? malloc(sizeof(*c)) : NULL;
+	if (!c)
+		return;
+	*c = (struct client){ .fd = info->connect_fd, .older = newest };
+	*(newest ? &newest->newer : &oldest) = c;
+	newest = c;
+	if (++clients_len <= CROWDED)
+		return;
+	for (c = oldest; c->shut; c = c->newer)
+		;
+	c->shut = shutdown(c->fd, SHUT_RDWR) == 0;
+}
 
 static ssize_t read_page(void *page, uint64_t pos, char *buf, size_t max)
 {
@@ -103,7 +147,7 @@ int http_parse_listen(const char *listen, struct sockaddr_storage *ret_address)
 int http_start(const struct config *config)
 {
 	struct sockaddr_storage address;
-	unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD;
+	unsigned flags = MHD_USE_AUTO_INTERNAL_THREAD;
 
 	if (http_parse_listen(config->listen, &address)) {
 		log_error("--listen %s: not an address and port, such as 127.0.0.1:9090 or [::1]:9090",
@@ -113,9 +157,10 @@ int http_start(const struct config *config)
 	if (address.ss_family == AF_INET6)
 		flags |= MHD_USE_IPv6;
 	errno = 0;
-	daemon_ = MHD_start_daemon(flags, 0, NULL, NULL, handle, NULL, MHD_OPTION_SOCK_ADDR, &address,
-				   MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX,
-				   MHD_OPTION_CONNECTION_TIMEOUT, TIMEOUT_S, MHD_OPTION_END);
+	daemon_ =
+		MHD_start_daemon(flags, 0, NULL, NULL, handle, NULL, MHD_OPTION_SOCK_ADDR, &address,
+				 MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+				 TIMEOUT_S, MHD_OPTION_NOTIFY_CONNECTION, come_and_go, NULL, MHD_OPTION_END);
 	if (!daemon_) {
 		int err = errno ? errno : EIO;
 

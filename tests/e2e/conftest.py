@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
+import contextlib
 import os
+import resource
 import shutil
 import socket
 import tempfile
@@ -130,3 +132,21 @@ def converse(talk, attach):
 @pytest.fixture
 def web(started):
     return lambda **kw: Web(started, **kw)
+
+
+@pytest.fixture
+def clients():
+    """clients(n, address) opens so many connections, closed at the end of the test."""
+    with contextlib.ExitStack() as stack:
+        yield lambda n, address: [stack.enter_context(connect(socket.AF_INET, address)) for _ in range(n)]
+
+
+@pytest.fixture
+def many_files():
+    """Room for thousands of sockets, here and in what is forked."""
+    before, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 6000:
+        pytest.skip(f"no more than {hard} files may be open here")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (before, hard))

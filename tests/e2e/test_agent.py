@@ -268,3 +268,26 @@ def test_connections_beyond_the_limit(agent, talk):
     tracer = agent(*t.select(), "--max-connections", "16", "--max-spans", "16")
     t.run()
     assert len(tracer.wait_spans(6)) == 6
+
+
+@pytest.mark.parametrize("data", [b"", b"GET /metrics HTTP/1.1\r\n"], ids=["idle", "half a request"])
+def test_clients_that_hold_the_metrics(agent, clients, web, data):
+    """More connections than it serves at a time are open: who asks for metrics still gets them."""
+    tracer = agent("-p", web().pid)
+    held = clients(200, ("127.0.0.1", int(tracer.url.rsplit(":", 1)[1])))
+    for sock in held:
+        with contextlib.suppress(OSError):
+            sock.sendall(data)
+    for _ in range(5):
+        assert http_get(tracer.url + "/metrics")[0] == 200
+
+
+def test_file_numbers_beyond_select(folder, many_files, started, web):
+    """More files are open than FD_SETSIZE, as with many probes: the metrics are served."""
+    many = [os.open("/dev/null", os.O_RDONLY) for _ in range(1100)]
+    try:
+        tracer = started(Agent(folder, "-p", web().pid, pass_fds=many)).wait_attached()
+    finally:
+        for fd in many:
+            os.close(fd)
+    assert tracer.metric("spanhook_processes") == 1
