@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "../bpf/event.h"
+#include "base/files.h"
 #include "base/log.h"
 #include "hooks/sqlite_probes.h"
 #include "hooks/uprobe.h"
@@ -35,6 +36,7 @@ static const struct source sources[] = {
 #include "hooks.def"
 #undef HOOK
 };
+#define FILES_MIN   192 /* some 50 for maps, programs and links, FILES_RESERVED, the rest for probes */
 #define SOURCES_LEN (sizeof(sources) / sizeof(sources[0]))
 
 static struct spanhook *skel;
@@ -162,9 +164,27 @@ static int load(void)
 			  "CAP_SYS_PTRACE");
 		return -EPERM;
 	}
-	if (err)
+	if (err == -ENOMEM)
+		log_error("no memory for the BPF programs and their maps: a control group needs 32 MB, or a "
+			  "smaller "
+			  "--ring-size");
+	else if (err)
 		log_error("cannot load the BPF programs: %s (%s)", strerror(-err), last_warning);
 	return err;
+}
+
+static int allow_files(void)
+{
+	long most = files_raise();
+
+	if (most >= 0 && most < FILES_MIN) {
+		log_error("only %ld files may be open at a time, %d are needed: raise the limit, as with "
+			  "`ulimit -n 1024` "
+			  "or LimitNOFILE=",
+			  most, FILES_MIN);
+		return -EMFILE;
+	}
+	return most < 0 ? (int)most : 0;
 }
 
 int hook_open(const struct config *config)
@@ -172,7 +192,7 @@ int hook_open(const struct config *config)
 	struct btf *btf = NULL;
 	int err;
 
-	if ((err = open_skeleton(&btf)))
+	if ((err = allow_files()) || (err = open_skeleton(&btf)))
 		return err;
 	skel->bss->limits = limits;
 	skel->rodata->settings.self_pid = (uint32_t)getpid();

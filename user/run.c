@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "account.h"
+#include "base/files.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "base/wall.h"
@@ -84,6 +85,7 @@ static pid_t start_command(char **argv, int *ret_go)
 		if (read(go[0], &byte, 1) != 1)
 			_exit(EXIT_FAILED);
 		close(go[0]);
+		files_restore();
 		execvp(argv[0], argv);
 		log_error("cannot run %s: %s", argv[0], strerror(errno));
 		_exit(127);

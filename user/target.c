@@ -14,11 +14,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/files.h"
 #include "base/pool.h"
 #include "base/table.h"
 #include "stats.h"
 
 #define PROCESSES_MAX 16384
+#define FILES_TO_LOOK 16            /* names, mappings, probes of a process: a few at a time */
 #define IGNORED_NS    2000000000ULL /* how long rejected processes stay known, at least */
 
 static const struct config *config;
@@ -385,13 +387,31 @@ static void forget_ignored(uint64_t now_ns)
 	ignored[0] = NULL;
 }
 
+/* While too many files are open: what matches nothing is let go at once, which takes none. */
+static bool waits(struct process *p)
+{
+	char exe[PATH_MAX];
+
+	if (p->exited || (p->undecided && !matches(read_exe(p->pid, exe, sizeof(exe)) > 0 ? exe : p->path)))
+		return false;
+	stat_add(STAT_processes_late, !p->late);
+	p->late = true;
+	p->undecided = false;
+	return true;
+}
+
 void targets_resolve(uint64_t now_ns)
 {
-	forget_ignored(now_ns);
-	while (unresolved) {
-		struct process *p = unresolved;
+	bool late = unresolved && names_of == names_of_proc && !files_left(FILES_TO_LOOK);
+	struct process **link = &unresolved, *p;
 
-		unresolved = p->unresolved;
+	forget_ignored(now_ns);
+	while ((p = *link)) {
+		if (late && waits(p)) {
+			link = &p->unresolved;
+			continue;
+		}
+		*link = p->unresolved;
 		resolve(p);
 		process_unref(p);
 	}

@@ -21,6 +21,7 @@ struct process {
 	bool exited;
 	bool undecided;             /* executed while --exe is watched: whether it matches is not known yet */
 	bool ignored;               /* ... and it does not */
+	bool late;                  /* it could not be looked at when it was found */
 	bool resolved;              /* command and service were read */
 	struct process *unresolved; /* next to be read */
 	char path[PROCESS_PATH_LEN]; /* as it was executed; empty when that was not seen */
@@ -82,7 +83,8 @@ struct process *target_find(uint32_t pid);
  */
 bool target_event(const struct event_process *e);
 
-/* Reads the names of the processes that are new. Not for the hot path: it opens files in /proc. */
+/* Reads the names of the processes that are new; later while too many files are open, which is counted. Not
+ * for the hot path: it opens files in /proc. */
 void targets_resolve(uint64_t now_ns);
 
 /* Takes the names from here instead: sets command and service, and returns whether the process is ignored. */

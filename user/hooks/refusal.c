@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "refusal.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,8 +42,9 @@ bool process_is_filtered(uint32_t pid)
 
 	snprintf(path, sizeof(path), "/proc/%u/status", pid);
 	status = fopen(path, "re");
+	/* If it cannot be told: as if, unless it is gone. */
 	if (!status)
-		return false;
+		return errno != ENOENT && errno != ESRCH;
 	while (fgets(line, sizeof(line), status))
 		filtered |= strncmp(line, "Seccomp:\t2", 10) == 0; /* SECCOMP_MODE_FILTER */
 	fclose(status);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "../base/files.h"
 #include "../base/log.h"
 #include "../sqlite.h"
 #include "../stats.h"
@@ -119,6 +120,8 @@ static int put(enum point point, const char *path, uint64_t offset, uint32_t num
 	DECLARE_LIBBPF_OPTS(bpf_uprobe_opts, enter, .bpf_cookie = number);
 	DECLARE_LIBBPF_OPTS(bpf_uprobe_opts, leave, .bpf_cookie = number, .retprobe = true);
 
+	if (!files_left(FILES_RESERVED))
+		return -EMFILE;
 	if (at_return(point)) {
 		p->leave = bpf_program__attach_uprobe_opts(at_return(point), -1, path, offset, &leave);
 		if (!p->leave)

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../base/files.h"
 #include "mapping.h"
 
 #define NR_URETPROBE 335 /* arch/x86/entry/syscalls/syscall_64.tbl, Linux 6.11 */
@@ -41,6 +42,9 @@ static int put_one(const struct bpf_program *program, const char *path, uint64_t
 {
 	DECLARE_LIBBPF_OPTS(bpf_uprobe_opts, opts, .bpf_cookie = cookie, .retprobe = at_return);
 
+	*ret_link = NULL;
+	if (!files_left(FILES_RESERVED))
+		return -EMFILE;
 	*ret_link = bpf_program__attach_uprobe_opts(program, -1, path, offset, &opts);
 	return *ret_link ? 0 : -errno;
 }
