@@ -144,7 +144,7 @@ fuzzers: $(FUZZ)
 
 # Objects wait for the packages when a target that promises them is asked for.
 ifneq ($(filter deps demo accuracy recordings test,$(MAKECMDGOALS)),)
-$(USER_OBJ) $(BPF_OBJ) $(ORDER_OBJ) $(INCODE_OBJ) $(BACKEND_OBJ) $(WORKLOAD_OBJ) $(UNIT) $(FUZZ): | deps
+$(USER_OBJ) $(BPF_OBJ) $(ORDER_OBJ) $(INCODE_OBJ) $(BACKEND_OBJ) $(WORKLOAD_OBJ) $(BENCH) $(UNIT) $(FUZZ): | deps
 endif
 deps: ## install the Debian packages that are missing (root)
 	$(Q)tests/deps.sh build $(if $(filter deps accuracy recordings test,$(MAKECMDGOALS)),test)
@@ -165,7 +165,7 @@ bench-compare: all ## the price of in-code tracing and of Spanhook (root)
 	$(Q)B=$(B) tests/compare/bench
 recordings: deps all $(B)/workload ## record the workloads of tests/recordings again (root)
 	$(Q)B=$(B) tests/recordings/make
-test: deps all unit $(B)/workload ## run every test (root)
+test: deps all unit $(B)/workload $(B)/bench/pace ## run every test (root)
 	$(Q)B=$(B) tests/run
 vm: all ## test inside Debian's kernels under QEMU; KERNELS="6.1 6.12-arm64": only these
 	$(Q)B=$(B) tests/vm/run $(KERNELS)
