@@ -189,7 +189,7 @@ def payload_unreadable(lose, started):
 
 def in_call(tid, number):
     """Does the thread sleep in this system call (of x86-64)?"""
-    with open(f"/proc/self/task/{tid}/syscall") as f:
+    with open(f"/proc/{tid}/syscall") as f:
         return f.read().split()[0] == str(number)
 
 
