@@ -243,6 +243,26 @@ static void reader_gone(void **state)
 	assert_int_equal(drop_get(DROP_send_failed) - send_failed, 10);
 }
 
+/* The pipe is full and stays so: the end does not wait for it. */
+static void nobody_reads(void **state)
+{
+	char path[32];
+	int ends[2];
+
+	(void)state;
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	fcntl(ends[1], F_SETPIPE_SZ, 4096);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", ends[1]);
+	start(path);
+	send_spans(0, 3000);
+	export_stop();
+	assert_int_equal(drop_get(DROP_send_failed) - send_failed + stat_get(STAT_exported) - exported, 3000);
+	assert_true(drop_get(DROP_send_failed) > send_failed);
+	assert_int_equal(drop_get(DROP_queue_full), queue_full);
+	close(ends[0]);
+	close(ends[1]);
+}
+
 static void cannot_start(void **state)
 {
 	struct config config = { .log_path = "/nonexistent/log" };
@@ -259,6 +279,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		export_test(drops_the_oldest),  export_test(delivers),    export_test(traces_show_it),
 		export_test(counts_what_fails), export_test(reader_gone), export_test(cannot_start),
+		export_test(nobody_reads),
 	};
 
 	return cmocka_run_group_tests_name("export", tests, NULL, NULL);
