@@ -125,6 +125,33 @@ static void exec_of_others(void **state)
 	assert_int_equal(rejected_len, 1);
 }
 
+/* What is forked before its parent was looked at, and then executes something, is traced if the parent is. */
+static void exec_of_children(void **state)
+{
+	(void)state;
+	config.exes[config.exes_len++] = "*/order-service";
+	tell(PROCESS_EXECED, PID_NONE, 0, "/bin/sh", "sh");
+	tell(PROCESS_FORKED, PID_NONE + 1, PID_NONE, "/bin/sh", "sh");
+	tell(PROCESS_FORKED, PID_NONE + 2, PID_NONE, "/bin/sh", "sh");
+	tell(PROCESS_EXECED, PID_NONE + 1, 0, "/bin/echo", "echo");
+	tell(PROCESS_FORKED, PID_NONE + 3, PID_NONE + 1, "/bin/echo", "echo");
+	tell(PROCESS_EXITED, PID_NONE + 1, 0, "", "");
+	tell(PROCESS_EXECED, PID_NONE + 4, 0, "/opt/order-service", "order-service");
+	tell(PROCESS_FORKED, PID_NONE + 5, PID_NONE + 4, "/opt/order-service", "order-service");
+	tell(PROCESS_EXECED, PID_NONE + 5, 0, "/bin/cat", "cat");
+	tell(PROCESS_EXECED, PID_NONE + 4, 0, "/bin/true", "true");
+	targets_resolve(0);
+	assert_null(target_find(PID_NONE));
+	assert_null(target_find(PID_NONE + 2));
+	assert_null(target_find(PID_NONE + 3));
+	assert_non_null(target_find(PID_NONE + 4));
+	assert_non_null(target_find(PID_NONE + 5));
+	/* Its parent is known not to match by now. */
+	tell(PROCESS_FORKED, PID_NONE + 6, PID_NONE, "/bin/sh", "sh");
+	targets_resolve(0);
+	assert_null(target_find(PID_NONE + 6));
+}
+
 /* It has ended before it was looked at: what it was executed as decides. */
 static void exec_of_others_short(void **state)
 {
@@ -509,6 +536,7 @@ int main(void)
 		target_test(forks_and_exits),
 		target_test(exec_of_a_target),
 		target_test(exec_of_others),
+		target_test(exec_of_children),
 		target_test(exec_of_others_short),
 		target_test(children_of_others),
 		target_test(children_of_those_wanted),
