@@ -8,7 +8,6 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -20,7 +19,7 @@
 #define TICK_MS         50
 #define RETRIES_AT_STOP 20
 #define STUCK_S         3 /* without progress: then the stop waits no longer */
-#define CUT_OFF_NS      10000000
+#define CUT_OFF_MS      10
 #define SIGCUT          SIGRTMIN /* interrupts the system call that an exporter is stuck in */
 
 #define EXPORTER(symbol) extern const struct exporter symbol##_exporter;
@@ -35,7 +34,7 @@ struct lane {
 	int wake_fd;
 	bool running;
 	unsigned news; /* the spine's: spans that were queued since the last wake-up */
-	_Atomic bool stopping;
+	_Atomic bool stopping, ended;
 	_Atomic uint64_t lost_ns; /* the latest end of a span that was dropped; 0: none was */
 	_Atomic size_t batches;   /* delivered, or lost */
 };
@@ -114,6 +113,7 @@ static void *work(void *arg)
 		}
 		if (stopping) {
 			finish(lane);
+			atomic_store(&lane->ended, true);
 			return NULL;
 		}
 		lane->exporter->send(lane->self, NULL, 0);
@@ -129,15 +129,28 @@ static int lane_start(struct lane *lane, const struct config *config)
 	if (err)
 		return err;
 	lane->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (lane->wake_fd < 0)
-		return -errno;
+	if (lane->wake_fd < 0) {
+		err = -errno;
+		goto no_fd;
+	}
 	if ((err = lane->exporter->open(config, &lane->self)))
-		return err;
+		goto not_open;
 	atomic_store(&lane->stopping, false);
+	atomic_store(&lane->ended, false);
 	atomic_store(&lane->lost_ns, 0);
-	err = pthread_create(&lane->thread, NULL, work, lane);
-	lane->running = !err;
-	return -err;
+	err = -pthread_create(&lane->thread, NULL, work, lane);
+	if (err)
+		goto no_thread;
+	lane->running = true;
+	return 0;
+
+no_thread:
+	lane->exporter->close(lane->self);
+not_open:
+	close(lane->wake_fd);
+no_fd:
+	queue_free(&lane->queue);
+	return err;
 }
 
 static void on_cut(int signal)
@@ -222,21 +235,22 @@ void export_drain(void)
 			poll(NULL, 0, 1);
 }
 
-/* Waits for a lane's end as long as it gets on. Returns whether it has ended. */
-static bool join(struct lane *lane, time_t seconds, long ns)
+/* Waits for a lane's end, so long without progress. Returns whether it has ended. */
+static bool join(struct lane *lane, int patience_ms)
 {
-	struct timespec until;
-	size_t before;
+	size_t before = atomic_load(&lane->batches), now;
 
-	do {
-		before = atomic_load(&lane->batches);
-		clock_gettime(CLOCK_MONOTONIC, &until);
-		until.tv_sec += seconds + (until.tv_nsec + ns) / 1000000000;
-		until.tv_nsec = (until.tv_nsec + ns) % 1000000000;
-		if (!pthread_clockjoin_np(lane->thread, NULL, CLOCK_MONOTONIC, &until))
-			return true;
-	} while (atomic_load(&lane->batches) != before);
-	return false;
+	for (int waited_ms = 0; !atomic_load(&lane->ended); waited_ms++) {
+		if (waited_ms == patience_ms)
+			return false;
+		poll(NULL, 0, 1);
+		now = atomic_load(&lane->batches);
+		if (now != before)
+			waited_ms = 0;
+		before = now;
+	}
+	pthread_join(lane->thread, NULL);
+	return true;
 }
 
 /* The call that it is stuck in ends, and whatever it writes from now on fails. */
@@ -250,7 +264,7 @@ static void cut_off(struct lane *lane)
 			 strerror(errno));
 	do
 		pthread_kill(lane->thread, SIGCUT);
-	while (!join(lane, 0, CUT_OFF_NS));
+	while (!join(lane, CUT_OFF_MS));
 }
 
 void export_stop(void)
@@ -262,7 +276,7 @@ void export_stop(void)
 			continue;
 		atomic_store(&lane->stopping, true);
 		wake(lane);
-		if (!join(lane, STUCK_S, 0))
+		if (!join(lane, STUCK_S * 1000))
 			cut_off(lane);
 		lane->exporter->close(lane->self);
 		queue_free(&lane->queue);
