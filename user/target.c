@@ -30,6 +30,7 @@ static struct pool pool;
 static struct table by_pid;
 static struct process *unresolved;
 static struct process *ignored[2]; /* rejected in this period and in the one before */
+static uint64_t ignored_ns;        /* when this period began */
 
 int targets_init(const struct config *conf, target_reject_fn fn)
 {
@@ -38,7 +39,8 @@ int targets_init(const struct config *conf, target_reject_fn fn)
 	config = conf;
 	reject = fn;
 	found = NULL;
-	unresolved = NULL;
+	unresolved = ignored[0] = ignored[1] = NULL;
+	ignored_ns = 0;
 	err = pool_init(&pool, sizeof(struct process), PROCESSES_MAX);
 	return err ? err : table_init(&by_pid, PROCESSES_MAX);
 }
@@ -370,11 +372,9 @@ static void resolve(struct process *p)
  */
 static void forget_ignored(uint64_t now_ns)
 {
-	static uint64_t last_ns;
-
-	if (now_ns < last_ns + IGNORED_NS)
+	if (now_ns < ignored_ns + IGNORED_NS)
 		return;
-	last_ns = now_ns;
+	ignored_ns = now_ns;
 	while (ignored[1]) {
 		struct process *p = ignored[1];
 

@@ -333,6 +333,7 @@ static void finish(void)
 	links_tick(UINT64_MAX);
 	targets_resolve(0);
 	settle_flush(sink);
+	links_tick(UINT64_MAX); /* now that nothing of threads waits they are let go, with what they hold */
 	for (uint32_t tid = 0; tid < THREADS; tid += 4)
 		process(PROCESS_EXITED, tid, 0);
 	targets_resolve(0);

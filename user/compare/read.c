@@ -388,6 +388,9 @@ static void take_fields(struct reader *r, const cJSON *object, enum record_kind 
 {
 	const cJSON *field;
 
+	/* Elements of an array have no names. */
+	if (!cJSON_IsObject(object))
+		return;
 	cJSON_ArrayForEach(field, object)
 	{
 		struct translation t = translate(field->string, kind, true);
