@@ -21,6 +21,8 @@
 static struct ring_buffer *ring;
 static int wait_fd = -1;
 static size_t batch, batch_used, batch_bytes;
+static bool more;         /* the ring holds more than the last batch */
+static uint64_t batch_ns; /* when the last event of it was */
 static void (*tapped)(const void *record, size_t size);
 
 static bool data_fits(const struct event_data *e, size_t size)
@@ -96,7 +98,10 @@ static int sample(void *ctx, void *record, size_t size)
 	if (tapped)
 		tapped(record, size);
 	batch_used += ring_dispatch(record, size);
-	return ++batch < BATCH && batch_bytes < BATCH_BYTES ? 0 : -ECANCELED;
+	if (size >= sizeof(struct event))
+		batch_ns = ((const struct event *)record)->time_ns;
+	more = ++batch == BATCH || batch_bytes >= BATCH_BYTES;
+	return more ? -ECANCELED : 0;
 }
 
 void ring_tap(void (*tap)(const void *record, size_t size))
@@ -137,9 +142,15 @@ void ring_wait(int timeout_ms)
 size_t ring_poll(void)
 {
 	batch = batch_used = batch_bytes = 0;
+	more = false;
 	ring_buffer__consume(ring);
 	stat_add(STAT_events, batch);
 	stat_add(STAT_events_used, batch_used);
 	stat_add(STAT_event_bytes, batch_bytes);
 	return batch;
+}
+
+uint64_t ring_seen_ns(uint64_t now_ns)
+{
+	return more && batch_ns < now_ns ? batch_ns : now_ns;
 }

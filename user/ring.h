@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Maps the ring buffer of this map. Returns 0 or -errno. */
 int ring_open(int map_fd);
@@ -14,6 +15,9 @@ void ring_wait(int timeout_ms);
 
 /* Dispatches what is there, at most some thousand events. Returns how many; 0: the ring is empty. */
 size_t ring_poll(void);
+
+/* Up to when all events were dispatched: now, unless there are more than ring_poll() took last. */
+uint64_t ring_seen_ns(uint64_t now_ns);
 
 /* Shows every record to tap before it is dispatched; NULL: no more. */
 void ring_tap(void (*tap)(const void *record, size_t size));

@@ -322,7 +322,7 @@ static void loop(const struct config *config, pid_t command, int *ret_status)
 			  : end_ns - now < IDLE_WAIT_MS * 1000000ULL ? (int)((end_ns - now) / 1000000) + 1
 								     : IDLE_WAIT_MS);
 		busy = ring_poll() > 0;
-		busy |= after_poll(now_ns());
+		busy |= after_poll(ring_seen_ns(now_ns()));
 		if (command > 0 && waitpid(command, ret_status, WNOHANG) == command)
 			command = 0;
 	}
@@ -334,7 +334,7 @@ static void drain(void)
 
 	hook_detach();
 	while (ring_poll() > 0)
-		after_poll(now_ns());
+		after_poll(ring_seen_ns(now_ns()));
 	now = now_ns();
 	rounds_end(now);
 	record_time(TAPE_END, now);
@@ -433,7 +433,7 @@ int run(const struct config *config, bool attach)
 	}
 	ring_poll();
 	targets_verify();
-	after_poll(now_ns());
+	after_poll(ring_seen_ns(now_ns()));
 	say_attached(config, start_ns);
 	http_set_ready(true);
 	start_ns = now_ns();
