@@ -7,6 +7,7 @@
 #include <bpf/bpf_tracing.h>
 
 #include "cause.bpf.h"
+#include "compat.bpf.h"
 #include "context.bpf.h"
 
 /* Process id → where its interpreter keeps what. */
@@ -21,7 +22,7 @@ __u32 last_id;
 
 /* PyContext_CopyCurrent() is called: Python 3.7. The thread holds the interpreter. */
 SEC("uprobe")
-int context__copying(struct pt_regs *ctx)
+int context__copying(struct pt_regs *regs)
 {
 	__u32 pid = bpf_get_current_pid_tgid() >> 32;
 	struct python *python = bpf_map_lookup_elem(&pythons, &pid);
@@ -43,9 +44,10 @@ int context__copying(struct pt_regs *ctx)
  * that is not known.
  */
 SEC("uprobe")
-int context__copied(struct pt_regs *ctx)
+int context__copied(struct pt_regs *regs)
 {
-	struct context_key key = { .address = PT_REGS_RC(ctx), .pid = bpf_get_current_pid_tgid() >> 32 };
+	struct context_key key = { .address = FUNCTION_RESULT(regs),
+				   .pid = bpf_get_current_pid_tgid() >> 32 };
 	struct context c = { .created_ns = bpf_ktime_get_ns() }, *from = NULL;
 	struct cause *thread = cause_of_thread();
 	__u64 current;
