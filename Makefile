@@ -172,7 +172,7 @@ vm: all ## test inside Debian's kernels under QEMU; KERNELS="6.1 6.12-arm64": on
 lint: $(USER_OBJ) ## check licences, format, dependencies, the hot path, scripts and the manual
 	$(Q)B=$(B) tests/lint
 fuzz: $(FUZZ) ## run every fuzzer for TIME=60 seconds, JOBS=processors at a time; ONLY="elf config": these
-	$(Q)B=$(B) tests/fuzz/run $(ONLY) $(if $(TIME),--seconds $(TIME)) $(if $(JOBS),--jobs $(JOBS))
+	$(Q)B=$(B) tests/fuzz/run --seed 0 $(ONLY) $(if $(TIME),--seconds $(TIME)) $(if $(JOBS),--jobs $(JOBS))
 install: $(B)/spanhook ## install to DESTDIR/PREFIX
 	$(Q)install -D -m 755 $< $(DESTDIR)$(PREFIX)/bin/spanhook
 	$(Q)install -D -m 644 user/spanhook.1 $(DESTDIR)$(PREFIX)/share/man/man1/spanhook.1

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "wall.h"
 
+#include <stdbool.h>
 #include <time.h>
 
 #include "decimal.h"
@@ -17,15 +18,17 @@ static uint64_t read_ns(clockid_t clock)
 }
 
 static uint64_t fixed_ns;
+static bool fixed;
 
 void wall_fix(uint64_t offset_ns)
 {
 	fixed_ns = offset_ns;
+	fixed = true;
 }
 
 void wall_sample(struct wall *wall)
 {
-	wall->offset_ns = fixed_ns ? fixed_ns : read_ns(CLOCK_REALTIME) - read_ns(CLOCK_MONOTONIC);
+	wall->offset_ns = fixed ? fixed_ns : read_ns(CLOCK_REALTIME) - read_ns(CLOCK_MONOTONIC);
 }
 
 const char *wall_text(struct wall *wall, uint64_t monotonic_ns)

@@ -15,7 +15,7 @@ struct wall {
 /* Compares the clocks: once for what is written together, since the wall clock may be set. */
 void wall_sample(struct wall *wall);
 
-/* Makes every later sample this one: for times that are to come out the same again. 0: no more. */
+/* Makes every later sample this one: for times that are to come out the same again. */
 void wall_fix(uint64_t offset_ns);
 
 static inline uint64_t wall_ns(const struct wall *wall, uint64_t monotonic_ns)
