@@ -136,6 +136,9 @@ void ring_wait(int timeout_ms)
 {
 	struct epoll_event ev;
 
+	/* The kernel speaks of what comes, not of what was left. */
+	if (more)
+		return;
 	epoll_wait(wait_fd, &ev, 1, timeout_ms);
 }
 

@@ -10,7 +10,8 @@
 int ring_open(int map_fd);
 void ring_close(void);
 
-/* Waits until the kernel says that enough events are there, a signal comes, or timeout_ms have passed. */
+/* Waits until the kernel says that enough events are there, a signal comes, or timeout_ms have passed; not at
+ * all while there are more than ring_poll() took last. */
 void ring_wait(int timeout_ms);
 
 /* Dispatches what is there, at most some thousand events. Returns how many; 0: the ring is empty. */
