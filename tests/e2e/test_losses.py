@@ -74,7 +74,7 @@ def ring_full(lose, web, started):
             tracer.wait_spans(1, path="/open")
         assert wait_traces(tracer, 1, name="POST /open")[0]["losses"]
 
-    tracer, report = lose("ring_full", act, "-p", server.pid, "-p", patient.pid, "--ring-size", "64K")
+    tracer, report = lose("ring_full", act, "--traces", "256", "-p", server.pid, "-p", patient.pid, "--ring-size", "64K")
     kernel = report.stages["kernel"]
     assert kernel["dropped"] == report.drops["ring_full"] and kernel["seen"] >= 2 * 2010
     assert report.drops["gap"] > 0
@@ -401,7 +401,7 @@ def queue_full(lose, web, folder):
                 server.ask(sock, 1000)
         thread.start()
 
-    _, report = lose("queue_full", act, "-p", server.pid, "--traces", "0", "--log", f"{folder}/pipe")
+    _, report = lose("queue_full", act, "-p", server.pid, "--log", f"{folder}/pipe")
     thread.join()
     assert len(lines) == report.stages["export"]["passed"]
 
@@ -413,7 +413,7 @@ def send_failed(lose, web):
         with connect(socket.AF_INET, server.address) as sock:
             server.ask(sock, 100)
 
-    tracer, report = lose("send_failed", act, "-p", server.pid, "--traces", "0", "--log", "/dev/full", at_least=100)
+    tracer, report = lose("send_failed", act, "-p", server.pid, "--log", "/dev/full", at_least=100)
     assert report.stages["export"] == dict(seen=100, passed=0, dropped=100, open=0)
     assert report.stages["span"]["passed"] == 100
 
@@ -432,7 +432,7 @@ def trace_full(lose, started):
         (trace,) = wait_traces(tracer, 1)
         assert (len(trace["spans"]), trace["missing"]) == (1 + kept, calls - kept)
 
-    tracer, report = lose("trace_full", act, "-p", caller.pid, at_least=calls - kept)
+    tracer, report = lose("trace_full", act, "--traces", "256", "-p", caller.pid, at_least=calls - kept)
     assert report.stages["trace"] == dict(seen=1 + calls, passed=1 + kept, dropped=calls - kept, open=0)
     assert len(tracer.spans()) == 1 + calls
 

@@ -41,7 +41,7 @@ def test_same_as_log(order_service, backend, agent):
     backends = {role: backend(role) for role in ("user", "product", "inventory")}
     service = order_service(**{role: b.url for role, b in backends.items()})
     pids = [service.pid, *(b.pid for b in backends.values())]
-    tracer = agent("--sqlite", "off", *[arg for pid in pids for arg in ("-p", pid)])
+    tracer = agent("--traces", 256, "--sqlite", "off", *[arg for pid in pids for arg in ("-p", pid)])
     assert [call(service, "POST", "/orders?token=secret", {**ORDER, "user_id": u})[0] for u in (1, 2, 999)] == [201, 201, 400]
     assert call(service, "GET", "/health")[0] == 200
     traces = wait_traces(tracer, 4)
@@ -65,7 +65,7 @@ def test_same_as_log(order_service, backend, agent):
 
 def test_filters(agent, folder, started):
     server = started(servers.nginx(folder))
-    tracer = agent(*server.select())
+    tracer = agent("--traces", 256, *server.select())
     for path in ("/small.txt", "/absent", "/s/503/300", "/small.txt"):
         assert http_get(server.url + path)[0]
     assert len(wait_traces(tracer, 4)) == 4
@@ -139,7 +139,7 @@ class Caller:
 def test_orphan(agent, started):
     """The call of a request that is not over is an orphan; when that is over it hangs below it."""
     caller = Caller(started, 1)
-    tracer = agent("-p", caller.pid)
+    tracer = agent("--traces", 256, "-p", caller.pid)
     with connect(socket.AF_INET, caller.address) as sock:
         sock.sendall(request(target=b"/front"))
         (trace,) = wait_traces(tracer, 1)
