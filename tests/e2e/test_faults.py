@@ -54,6 +54,7 @@ def test_nobody_reads_the_log(folder, started, web, unread):
     """Neither spans nor what it says itself: no line holds it up for ever."""
     server = web()
     tracer = started(Spanhook(folder, "attach", "--stats", "-p", server.pid, stdout=unread, stderr=unread))
+    wait_until(lambda: pipe_len(unread), "it to say that it is attached")
     with connect(socket.AF_INET, server.address) as sock:
         for _ in range(100):
             server.ask(sock, 10, b"/" + 700 * b"a")
