@@ -63,8 +63,9 @@ int context__copied(struct pt_regs *regs)
 		__builtin_memcpy(&c.from[1], from->from, sizeof(c.from) - sizeof(c.from[0]));
 	}
 	c.id = __sync_fetch_and_add(&last_id, 1) + 1;
-	if (c.id)
-		bpf_map_update_elem(&contexts, &key, &c, BPF_ANY);
+	/* Else an older one that was there would be taken for it. */
+	if (!c.id || bpf_map_update_elem(&contexts, &key, &c, BPF_ANY))
+		bpf_map_delete_elem(&contexts, &key);
 	return 0;
 }
 

@@ -15,6 +15,7 @@
 
 #define FILES_MAX 256 /* that were looked into; more are not */
 #define COPY      "PyContext_CopyCurrent"
+#define NEW       "PyContext_New"
 #define DECODED   64 /* instructions that are looked at */
 #define JUMPS     2  /* ... and jumps that are followed on the way to the one that returns */
 
@@ -22,7 +23,8 @@
 struct file {
 	dev_t device;
 	ino_t inode;
-	struct bpf_link *copying, *copied; /* NULL: it has no interpreter, or one that cannot be followed */
+	struct bpf_link *copying; /* NULL: it has no interpreter, or one that cannot be followed */
+	struct bpf_link *copied, *made;
 	uint64_t copy_offset;
 	uint64_t code; /* how much larger addresses are than offsets */
 	struct python python;
@@ -47,6 +49,7 @@ void python_probes_close(void)
 	while (files_len) {
 		bpf_link__destroy(files[--files_len].copying);
 		bpf_link__destroy(files[files_len].copied);
+		bpf_link__destroy(files[files_len].made);
 	}
 	while (opened && bpf_map_get_next_key(programs.contexts_fd, NULL, &key) == 0)
 		if (bpf_map_delete_elem(programs.contexts_fd, &key))
@@ -54,12 +57,19 @@ void python_probes_close(void)
 	opened = false;
 }
 
+struct functions {
+	struct symbol copy, make; /* size 0: not seen */
+};
+
 static int see_symbol(const struct symbol *s, void *arg)
 {
-	if (strcmp(s->name, COPY) != 0)
-		return 0;
-	*(struct symbol *)arg = *s;
-	return 1;
+	struct functions *f = arg;
+
+	if (strcmp(s->name, COPY) == 0)
+		f->copy = *s;
+	else if (strcmp(s->name, NEW) == 0)
+		f->make = *s;
+	return f->copy.size && f->make.size;
 }
 
 /* What a function does first: it loads a pointer from a fixed place, and another from behind that; or calls
@@ -161,20 +171,24 @@ static uint64_t find_return(const struct object *o, struct symbol s)
 }
 
 /* Return probes are not for it: programs that switch stacks, as greenlets do, would not survive them. */
-static const char *put(const struct object *o, const struct symbol *copy, const struct mapping *m,
+static const char *put(const struct object *o, const struct functions *functions, const struct mapping *m,
 		       struct file *f)
 {
+	const struct symbol *copy = &functions->copy;
 	const char *refusal = function_refusal(copy, m);
-	uint64_t end;
+	uint64_t end, made;
 
 	if (refusal)
 		return refusal;
 	if (o->convention->machine != EM_X86_64)
 		return "on this architecture it is not known where it keeps them";
-	if (!find_context(o, copy, &f->python) || !(end = find_return(o, *copy)))
+	if (!find_context(o, copy, &f->python) || !(end = find_return(o, *copy)) ||
+	    !(made = find_return(o, functions->make)))
 		return "its code does not show where it keeps them, as that of Python 3.7 to 3.11 does";
 	f->copied = bpf_program__attach_uprobe_opts(programs.copied, -1, m->path, end, NULL);
-	if (f->copied)
+	/* What is no copy takes the place of one that is gone, too. */
+	f->made = bpf_program__attach_uprobe_opts(programs.copied, -1, m->path, made, NULL);
+	if (f->copied && f->made)
 		f->copying =
 			bpf_program__attach_uprobe_opts(programs.copying, -1, m->path, copy->offset, NULL);
 	return f->copying ? NULL : strerror(errno);
@@ -182,14 +196,14 @@ static const char *put(const struct object *o, const struct symbol *copy, const 
 
 static void follow(const struct object *o, const struct mapping *m, struct file *f)
 {
-	struct symbol copy = { 0 };
+	struct functions functions = { 0 };
 	const char *why;
 
-	if (!symbols_each(o, see_symbol, &copy))
+	if (!symbols_each(o, see_symbol, &functions))
 		return;
-	f->copy_offset = copy.offset;
-	f->code = copy.address - copy.offset;
-	why = put(o, &copy, m, f);
+	f->copy_offset = functions.copy.offset;
+	f->code = functions.copy.address - functions.copy.offset;
+	why = put(o, &functions, m, f);
 	if (why)
 		log_warn("which task of Python in %s does what is not seen: %s", m->name, why);
 }
