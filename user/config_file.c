@@ -45,7 +45,7 @@ static int take_scalar(struct reader *r, const struct option_row *row, const yam
 	copy = arena_copy(&r->config->owned, slice_of(text));
 	if (!copy)
 		return -ENOMEM;
-	if (config_set(row, copy, to))
+	if (option_set(row, copy, to))
 		return yaml_error(&r->yaml, node, "%s: '%.200s' is no %s: %s", row->name, text,
 				  row->arg ? row->arg : "true or false", row->help);
 	return 0;
