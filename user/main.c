@@ -63,9 +63,8 @@ static const struct subcommand subcommands[] = {
 	  "its own.\n" },
 	{ "agent", COMMAND_AGENT, agent, "[OPTIONS] (-p PID | --exe GLOB | --port N)...",
 	  "run in the background: metrics, traces, logs",
-	  "Serves Prometheus metrics at http://127.0.0.1:9090/metrics, health at /healthz and, with "
-	  "--traces,\n"
-	  "the last traces at /traces\n"
+	  "Serves Prometheus metrics at http://127.0.0.1:9090/metrics, with --traces the last traces at\n"
+	  "/traces, and health at /healthz\n"
 	  "(200 once the hooks are attached, else 503), writes JSON logs when asked to, until SIGTERM or "
 	  "SIGINT.\n"
 	  "\n"
