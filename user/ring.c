@@ -155,5 +155,11 @@ size_t ring_poll(void)
 
 uint64_t ring_seen_ns(uint64_t now_ns)
 {
-	return more && batch_ns < now_ns ? batch_ns : now_ns;
+	static uint64_t seen_ns;
+	uint64_t until_ns = more && batch_ns < now_ns ? batch_ns : now_ns;
+
+	/* An event tells when something happened, which may be a little before others that were seen. */
+	if (until_ns > seen_ns)
+		seen_ns = until_ns;
+	return seen_ns;
 }

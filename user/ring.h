@@ -17,7 +17,8 @@ void ring_wait(int timeout_ms);
 /* Dispatches what is there, at most some thousand events. Returns how many; 0: the ring is empty. */
 size_t ring_poll(void);
 
-/* Up to when all events were dispatched: now, unless there are more than ring_poll() took last. */
+/* Up to when all events were dispatched, in ns of CLOCK_MONOTONIC: now, unless there are more than
+ * ring_poll() took last. Never goes back. */
 uint64_t ring_seen_ns(uint64_t now_ns);
 
 /* Shows every record to tap before it is dispatched; NULL: no more. */

@@ -287,12 +287,13 @@ static void record_time(enum tape_kind kind, uint64_t now)
 		log_error("recording ends: %s; tracing goes on", strerror(-err));
 }
 
-static bool after_poll(uint64_t now)
+static bool after_poll(void)
 {
 	static uint64_t last_second_ns;
-	bool waits = round_run(now);
+	uint64_t now = now_ns(), seen_ns = ring_seen_ns(now);
+	bool waits = round_run(seen_ns);
 
-	record_time(TAPE_ROUND, now);
+	record_time(TAPE_ROUND, seen_ns);
 	conns_take_whole(hook_capture_whole);
 	governor_tick(now);
 	if (now - last_second_ns >= SECOND_NS) {
@@ -322,7 +323,7 @@ static void loop(const struct config *config, pid_t command, int *ret_status)
 			  : end_ns - now < IDLE_WAIT_MS * 1000000ULL ? (int)((end_ns - now) / 1000000) + 1
 								     : IDLE_WAIT_MS);
 		busy = ring_poll() > 0;
-		busy |= after_poll(ring_seen_ns(now_ns()));
+		busy |= after_poll();
 		if (command > 0 && waitpid(command, ret_status, WNOHANG) == command)
 			command = 0;
 	}
@@ -334,7 +335,7 @@ static void drain(void)
 
 	hook_detach();
 	while (ring_poll() > 0)
-		after_poll(ring_seen_ns(now_ns()));
+		after_poll();
 	now = now_ns();
 	rounds_end(now);
 	record_time(TAPE_END, now);
@@ -433,7 +434,7 @@ int run(const struct config *config, bool attach)
 	}
 	ring_poll();
 	targets_verify();
-	after_poll(ring_seen_ns(now_ns()));
+	after_poll();
 	say_attached(config, start_ns);
 	http_set_ready(true);
 	start_ns = now_ns();
