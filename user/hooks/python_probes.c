@@ -13,7 +13,7 @@
 #include "refusal.h"
 #include "symbol.h"
 
-#define FILES_MAX 256 /* that were looked into; more are not */
+#define FILES_MAX 1024 /* that were looked into; more are not */
 #define COPY      "PyContext_CopyCurrent"
 #define NEW       "PyContext_New"
 #define DECODED   64 /* instructions that are looked at */
@@ -33,13 +33,14 @@ struct file {
 static struct python_programs programs;
 static struct file files[FILES_MAX];
 static size_t files_len;
-static bool opened;
+static bool opened, full;
 
 void python_probes_open(const struct python_programs *p)
 {
 	programs = *p;
 	files_len = 0;
 	opened = true;
+	full = false;
 }
 
 void python_probes_close(void)
@@ -208,11 +209,12 @@ static void follow(const struct object *o, const struct mapping *m, struct file 
 		log_warn("which task of Python in %s does what is not seen: %s", m->name, why);
 }
 
+/* Its own libraries have the name of the version in theirs: cpython-311. */
 static bool may_be_python(const struct mapping *m)
 {
-	const char *slash = strrchr(m->name, '/');
+	const char *slash = strrchr(m->name, '/'), *name = slash ? slash + 1 : m->name;
 
-	return strstr(slash ? slash : m->name, "python") && file_mentions(m->path, COPY);
+	return strncmp(name, "python", 6) == 0 || strncmp(name, "libpython", 9) == 0;
 }
 
 /* What is known of the file that is mapped; NULL: there is no more room. */
@@ -225,12 +227,15 @@ static struct file *file_of(const struct mapping *m)
 	for (size_t i = 0; i < files_len; i++)
 		if (files[i].device == m->device && files[i].inode == m->inode)
 			return &files[i];
-	if (files_len == FILES_MAX)
+	if (files_len == FILES_MAX && !full)
+		log_warn("which task of Python does what is not seen in more than %d files of it", FILES_MAX);
+	full = files_len == FILES_MAX;
+	if (full)
 		return NULL;
 	f = &files[files_len++];
 	*f = (struct file){ .device = m->device, .inode = m->inode };
 	snprintf(root, sizeof(root), "/proc/%u/root", m->pid);
-	if (!may_be_python(m) || object_open(m->path, root, &object))
+	if (!file_mentions(m->path, COPY) || object_open(m->path, root, &object))
 		return f;
 	follow(object, m, f);
 	object_close(object);
@@ -239,7 +244,7 @@ static struct file *file_of(const struct mapping *m)
 
 static int see_mapping(const struct mapping *m, void *arg)
 {
-	struct file *f = file_of(m);
+	struct file *f = may_be_python(m) ? file_of(m) : NULL;
 	struct python python;
 
 	(void)arg;
