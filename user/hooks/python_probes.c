@@ -228,7 +228,9 @@ static struct file *file_of(const struct mapping *m)
 		if (files[i].device == m->device && files[i].inode == m->inode)
 			return &files[i];
 	if (files_len == FILES_MAX && !full)
-		log_warn("which task of Python does what is not seen in more than %d files of it", FILES_MAX);
+		log_warn("which task of Python does what is seen in the first %d files with an interpreter "
+			 "only",
+			 FILES_MAX);
 	full = files_len == FILES_MAX;
 	if (full)
 		return NULL;
