@@ -17,16 +17,16 @@ static __always_inline bool is_accepted(const struct sock *sk)
 	return sk->sk_max_ack_backlog;
 }
 
-/* The current thread's; NULL: none yet. */
-static __always_inline struct cause *cause_of_thread(void)
+/* A thread's; NULL: none yet. */
+static __always_inline struct cause *cause_of_thread(struct task_struct *task)
 {
-	return bpf_task_storage_get(&causes, bpf_get_current_task_btf(), 0, 0);
+	return bpf_task_storage_get(&causes, task, 0, 0);
 }
 
-/* c: of the current thread, NULL: to be made. */
-static __always_inline void cause_set(struct cause *c, const struct sock *sk, __u64 sock, __u32 pos)
+/* c: of the current thread, which is task; NULL: to be made. */
+static __always_inline void cause_set(struct task_struct *task, struct cause *c, const struct sock *sk, __u64 sock,
+				      __u32 pos)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
 	struct socket *socket = sk->sk_socket;
 	struct file *file = socket ? socket->file : NULL;
 
@@ -52,7 +52,7 @@ static __always_inline __u16 sampled_flag(void)
 static __always_inline __u64 cause_sock(__u16 *flags)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct cause *c = cause_of_thread();
+	struct cause *c = cause_of_thread(task);
 
 	*flags |= sampled_flag();
 	if (!c)
@@ -68,13 +68,11 @@ static __always_inline __u64 cause_sock(__u16 *flags)
 
 /*
  * The cause of what the current thread, whose c is, does to the socket; adds to flags what is known of the
- * time since.
+ * time since. Whatever it receives, it may have come back for.
  */
-static __always_inline void cause_get(const struct cause *c, const struct sock *sk, __u64 sock,
-				      struct cause *ret_cause, __u16 *flags)
+static __always_inline void cause_get(struct task_struct *task, const struct cause *c, const struct sock *sk,
+				      __u64 sock, bool receives, struct cause *ret_cause, __u16 *flags)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-
 	*flags |= sampled_flag();
 	ret_cause->sock = c ? c->sock : 0;
 	ret_cause->pos = c ? c->pos : 0;
@@ -83,7 +81,7 @@ static __always_inline void cause_get(const struct cause *c, const struct sock *
 	if (c && c->switches != task->nvcsw)
 		*flags |= EVENT_SLEPT;
 	/* What goes back to a client where it came from needs no cause. */
-	if (!c || (c->sock == sock && is_accepted(sk)))
+	if (!c || receives || (c->sock == sock && is_accepted(sk)))
 		return;
 	if (settings.exact_turns)
 		*flags |= c->over ? EVENT_TURN_OVER : EVENT_TURN_ON;

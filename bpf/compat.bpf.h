@@ -54,10 +54,9 @@ struct call {
 	__u64 arg3;
 };
 
-/* The system call that the current thread is in. */
-static __always_inline void current_call(struct call *ret_call)
+/* The system call that the current thread, which is task, is in. */
+static __always_inline void current_call(struct task_struct *task, struct call *ret_call)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
 	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
 
 	ret_call->kind = CALL_IS_32_BIT(task) ? PAYLOAD_ELSEWHERE : payload_kind(CALL_NUMBER(regs));
@@ -76,6 +75,7 @@ static __always_inline void current_call(struct call *ret_call)
  */
 extern void bpf_preempt_disable(void) __ksym __weak;
 extern void bpf_preempt_enable(void) __ksym __weak;
+extern const void tracepoint_srcu __ksym __weak;
 
 /* Global functions may be called with preemption disabled: Linux 6.15, not 6.12, which knows which ones
  * sleep. */
@@ -83,13 +83,13 @@ extern void bpf_preempt_enable(void) __ksym __weak;
 
 static __always_inline void preemption_off(void)
 {
-	if (PREEMPTION_CAN_BE_OFF && bpf_preempt_disable)
+	if (PREEMPTION_CAN_BE_OFF && &tracepoint_srcu && bpf_preempt_disable)
 		bpf_preempt_disable();
 }
 
 static __always_inline void preemption_on(void)
 {
-	if (PREEMPTION_CAN_BE_OFF && bpf_preempt_enable)
+	if (PREEMPTION_CAN_BE_OFF && &tracepoint_srcu && bpf_preempt_enable)
 		bpf_preempt_enable();
 }
 

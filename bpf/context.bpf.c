@@ -49,7 +49,7 @@ int context__copied(struct pt_regs *regs)
 	struct context_key key = { .address = FUNCTION_RESULT(regs),
 				   .pid = bpf_get_current_pid_tgid() >> 32 };
 	struct context c = { .created_ns = bpf_ktime_get_ns() }, *from = NULL;
-	struct cause *thread = cause_of_thread();
+	struct cause *thread = cause_of_thread(bpf_get_current_task_btf());
 	__u64 current;
 
 	if (!thread || !thread->context_at || !key.address || !is_target(key.pid))

@@ -10,17 +10,23 @@
 __u64 last_wake_ns __weak = 0;
 __u32 returns_lost __weak = 0; /* events of functions' returns that found no room */
 
-static __always_inline void event_init(struct event *e, __u16 type, __u16 flags, __u64 sock)
+/* owner: process and thread id, as the kernel packs them. */
+static __always_inline void event_init_at(struct event *e, __u16 type, __u16 flags, __u64 sock, __u64 owner,
+					  __u64 time_ns)
 {
-	__u64 id = bpf_get_current_pid_tgid();
-
 	e->type = type;
 	e->flags = flags;
-	e->pid = id >> 32;
-	e->tid = (__u32)id;
+	e->pid = owner >> 32;
+	e->tid = (__u32)owner;
 	e->returns_lost = returns_lost;
-	e->time_ns = bpf_ktime_get_ns();
+	e->time_ns = time_ns;
 	e->sock = sock;
+}
+
+/* Of the current thread, now. */
+static __always_inline void event_init(struct event *e, __u16 type, __u16 flags, __u64 sock)
+{
+	event_init_at(e, type, flags, sock, bpf_get_current_pid_tgid(), bpf_ktime_get_ns());
 }
 
 /* A wake-up costs the traced process an interrupt, so it is given only when it is due. */

@@ -145,6 +145,9 @@ struct target {
 	event_u32 flags;
 };
 
+/* Words of the bits `followed`, one for each process id below PID_MAX_LIMIT (include/linux/threads.h). */
+#define FOLLOWED_LEN ((4U << 20) / 64)
+
 #define FUNCTIONS_MAX   256 /* that are traced at a time */
 #define READS_MAX       12  /* values that are read of a function's call */
 #define READ_STEPS_MAX  6

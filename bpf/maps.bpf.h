@@ -25,13 +25,20 @@ struct {
 	__uint(max_entries, 4 << 20);
 } ring __weak SEC(".maps");
 
-/* Process id → struct target. A process that is not in it is not traced. */
+/* Process id → struct target. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 16384);
 	__type(key, __u32);
 	__type(value, struct target);
 } targets __weak SEC(".maps");
+
+/*
+ * A bit for each process id: is it a target whose events are sent? Every process that uses a socket is asked
+ * this, and a look-up in a map would be most of what that costs it. In process.bpf.c: bpftool would keep a weak
+ * one of each hook source.
+ */
+extern __u64 followed[FOLLOWED_LEN];
 
 /* Listening ports, host byte order, whose owners become targets. */
 struct {
@@ -132,9 +139,31 @@ static __always_inline void lose(__u32 reason)
 	lost = true;
 }
 
+static __always_inline __u64 *followed_word(__u32 pid)
+{
+	return &followed[pid / 64 % FOLLOWED_LEN];
+}
+
 static __always_inline bool is_target(__u32 pid)
 {
-	struct target *t = bpf_map_lookup_elem(&targets, &pid);
+	return *followed_word(pid) & (1ULL << pid % 64);
+}
 
-	return t && !(t->flags & TARGET_PAUSED);
+/* flags: without TARGET_PAUSED. Returns whether there was room; else its loss was counted. */
+static __always_inline bool target_add(__u32 pid, __u32 flags)
+{
+	struct target t = { .flags = flags };
+
+	if (bpf_map_update_elem(&targets, &pid, &t, BPF_ANY)) {
+		lose(DROP_targets_full);
+		return false;
+	}
+	__sync_fetch_and_or(followed_word(pid), 1ULL << pid % 64);
+	return true;
+}
+
+static __always_inline void target_remove(__u32 pid)
+{
+	bpf_map_delete_elem(&targets, &pid);
+	__sync_fetch_and_and(followed_word(pid), ~(1ULL << pid % 64));
 }

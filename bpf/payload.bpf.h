@@ -69,14 +69,14 @@ static __always_inline void payload_take_vectors(struct payload *p, __u64 vector
 		p->buffer = first.base;
 }
 
-/* Where the len bytes of the current system call lie; false when there are none to be found. */
-static __always_inline bool payload_find(struct payload *ret_payload, __u32 len)
+/* Where the len bytes of the current thread's system call lie; false when there are none to be found. */
+static __always_inline bool payload_find(struct task_struct *task, struct payload *ret_payload, __u32 len)
 {
 	struct user_msghdr_head msg;
 	struct call call;
 
 	ret_payload->buffer = 0;
-	current_call(&call);
+	current_call(task, &call);
 	switch (call.kind) {
 	case PAYLOAD_BUFFER:
 		ret_payload->buffer = call.arg2;

@@ -7,6 +7,8 @@
 
 #include "emit.bpf.h"
 
+__u64 followed[FOLLOWED_LEN];
+
 static __always_inline void emit_change(struct task_struct *task, __u32 change, __u32 parent,
 					const char *path)
 {
@@ -23,16 +25,6 @@ static __always_inline void emit_change(struct task_struct *task, __u32 change, 
 	emit(&e.h, sizeof(e));
 }
 
-static __always_inline bool add_target(__u32 pid)
-{
-	struct target t = {};
-
-	if (bpf_map_update_elem(&targets, &pid, &t, BPF_ANY) == 0)
-		return true;
-	lose(DROP_targets_full);
-	return false;
-}
-
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(process__fork, struct task_struct *parent, struct task_struct *child)
 {
@@ -41,7 +33,7 @@ int BPF_PROG(process__fork, struct task_struct *parent, struct task_struct *chil
 	/* A new thread has its process's tgid. */
 	if (pid == parent_pid || !bpf_map_lookup_elem(&targets, &parent_pid))
 		return 0;
-	if (add_target(pid))
+	if (target_add(pid, 0))
 		emit_change(child, PROCESS_FORKED, parent_pid, NULL);
 	return 0;
 }
@@ -51,7 +43,7 @@ int BPF_PROG(process__exec, struct task_struct *task, pid_t old_pid, struct linu
 {
 	__u32 pid = task->tgid;
 
-	if (!bpf_map_lookup_elem(&targets, &pid) && (!settings.watch_exec || !add_target(pid)))
+	if (!bpf_map_lookup_elem(&targets, &pid) && (!settings.watch_exec || !target_add(pid, 0)))
 		return 0;
 	emit_change(task, PROCESS_EXECED, 0, bprm->filename);
 	return 0;
@@ -65,7 +57,7 @@ int BPF_PROG(process__exit, struct task_struct *task)
 	/* The last thread has already been taken from the count. */
 	if (task->signal->live.counter != 0 || !bpf_map_lookup_elem(&targets, &pid))
 		return 0;
-	bpf_map_delete_elem(&targets, &pid);
+	target_remove(pid);
 	emit_change(task, PROCESS_EXITED, 0, NULL);
 	return 0;
 }

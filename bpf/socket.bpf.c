@@ -109,11 +109,9 @@ static __always_inline bool tcp_is_fresh(const struct sock *sk, const struct tcp
  * loopback its end comes after the peer was served. TCP reads the clock, CLOCK_MONOTONIC, for what it
  * transmits (tcp_mstamp_refresh() in tcp_write_xmit(); kernel 4.20).
  */
-static __always_inline __u64 tcp_sent_ns(const struct tcp_sock *tp, __u64 now_ns)
+static __always_inline __u64 tcp_sent_ns(const struct tcp_sock *tp)
 {
-	__u64 ns = tp->tcp_clock_cache;
-
-	return tp->snd_nxt == tp->write_seq && ns < now_ns ? ns : now_ns;
+	return tp->snd_nxt == tp->write_seq ? tp->tcp_clock_cache : bpf_ktime_get_ns();
 }
 
 static __always_inline void fill_addresses(const struct sock *sk, __u8 *local_ip, __u8 *peer_ip)
@@ -168,6 +166,7 @@ static __always_inline __u16 waiting_flags(const struct sock *sk)
 static __always_inline void announce(struct sock *sk, struct sock_state *s, struct event_conn *e, __u64 owner,
 				     __u32 tx_pos, __u32 rx_pos)
 {
+	struct task_struct *task = bpf_get_current_task_btf();
 	struct cause cause;
 
 	__builtin_memset(e, 0, sizeof(*e));
@@ -181,7 +180,7 @@ static __always_inline void announce(struct sock *sk, struct sock_state *s, stru
 	e->tx_pos = tx_pos;
 	e->rx_pos = rx_pos;
 	e->h.flags |= waiting_flags(sk);
-	cause_get(cause_of_thread(), sk, s->id, &cause, &e->h.flags);
+	cause_get(task, cause_of_thread(task), sk, s->id, false, &cause, &e->h.flags);
 	e->cause_sock = cause.sock;
 	e->woken_sock = cause.woken_sock;
 	e->woken_pos = cause.woken_pos;
@@ -291,9 +290,10 @@ static __always_inline bool is_left_out(struct sock *sk, const struct tcp_sock *
 	return true;
 }
 
-static __always_inline void transfer(struct sock *sk, __u32 slot, __u32 len, __u16 dir, bool no_payload)
+static __always_inline void transfer(struct sock *sk, __u64 owner, __u32 slot, __u32 len, __u16 dir,
+				     bool no_payload)
 {
-	__u64 owner = bpf_get_current_pid_tgid();
+	struct task_struct *task = bpf_get_current_task_btf();
 	struct pieces pieces = { .slot = slot, .len = len };
 	struct event_data *e = &pieces.e;
 	struct sock_state *s;
@@ -303,8 +303,6 @@ static __always_inline void transfer(struct sock *sk, __u32 slot, __u32 len, __u
 	struct cause cause, *own;
 	bool fresh;
 
-	if (!is_target(owner >> 32) || !is_stream(sk))
-		return;
 	s = sock_state_create(sk);
 	if (!s)
 		return;
@@ -329,7 +327,7 @@ static __always_inline void transfer(struct sock *sk, __u32 slot, __u32 len, __u
 	if (limits.one_of > 1 && is_left_out(sk, tp, s, slot, dir)) {
 		/* What the thread does next is not for what it received before. */
 		if (!dir && len)
-			cause_set(cause_of_thread(), sk, s->id, rx_pos + len);
+			cause_set(task, cause_of_thread(task), sk, s->id, rx_pos + len);
 		return;
 	}
 	if (fresh && !s->announced_ns)
@@ -339,9 +337,7 @@ static __always_inline void transfer(struct sock *sk, __u32 slot, __u32 len, __u
 		s->last_dir = dir;
 		s->capture_left = s->whole ? WHOLE_LEN : limits.capture_len;
 	}
-	event_init(&e->h, EVENT_DATA, dir, s->id);
-	if (tp && dir)
-		e->h.time_ns = tcp_sent_ns(tp, e->h.time_ns);
+	event_init_at(&e->h, EVENT_DATA, dir, s->id, owner, tp && dir ? tcp_sent_ns(tp) : bpf_ktime_get_ns());
 	if (!s->announced_ns || e->h.time_ns - s->announced_ns > ANNOUNCE_NS) {
 		scratch = bpf_map_lookup_elem(&scratches, &slot);
 		if (scratch)
@@ -350,8 +346,8 @@ static __always_inline void transfer(struct sock *sk, __u32 slot, __u32 len, __u
 
 	e->pos = dir ? tx_pos : rx_pos;
 	e->len = len;
-	own = cause_of_thread();
-	cause_get(own, sk, s->id, &cause, &e->h.flags);
+	own = cause_of_thread(task);
+	cause_get(task, own, sk, s->id, !dir, &cause, &e->h.flags);
 	e->cause_sock = cause.sock;
 	e->cause_pos = cause.pos;
 	e->woken_sock = cause.woken_sock;
@@ -359,8 +355,8 @@ static __always_inline void transfer(struct sock *sk, __u32 slot, __u32 len, __u
 	e->context = context_current(own, owner >> 32);
 	e->h.flags |= waiting_flags(sk);
 	if (!dir && len)
-		cause_set(own, sk, s->id, rx_pos + len);
-	if (no_payload || !len || !payload_find(&pieces.payload, len)) {
+		cause_set(task, own, sk, s->id, rx_pos + len);
+	if (no_payload || !len || !payload_find(task, &pieces.payload, len)) {
 		e->h.flags |= EVENT_NO_PAYLOAD;
 		emit_without_bytes(e);
 		return;
@@ -375,25 +371,29 @@ static __always_inline void transfer(struct sock *sk, __u32 slot, __u32 len, __u
 
 static __always_inline int sent(struct sock *sk, __u32 slot, int ret)
 {
-	if (ret <= 0)
+	__u64 owner = bpf_get_current_pid_tgid();
+
+	if (ret <= 0 || !is_target(owner >> 32) || !is_stream(sk))
 		return 0;
 	preemption_off();
-	transfer(sk, slot, ret, EVENT_TX, false);
+	transfer(sk, owner, slot, ret, EVENT_TX, false);
 	preemption_on();
 	return 0;
 }
 
 static __always_inline int received(struct sock *sk, __u32 slot, int ret, int flags)
 {
+	__u64 owner = bpf_get_current_pid_tgid();
+
 	/* What the error queue holds is no part of the stream. */
-	if (ret < 0 || (flags & (MSG_PEEK | MSG_ERRQUEUE)))
+	if (ret < 0 || (flags & (MSG_PEEK | MSG_ERRQUEUE)) || !is_target(owner >> 32) || !is_stream(sk))
 		return 0;
 	/* Zero is the end of the stream only when the peer has shut down; else a buffer of no bytes. */
 	if (ret == 0 && !(sk->sk_shutdown & RCV_SHUTDOWN))
 		return 0;
 	preemption_off();
 	/* tcp(7): MSG_TRUNC discards the bytes instead of copying them. */
-	transfer(sk, slot, ret, 0, flags & MSG_TRUNC);
+	transfer(sk, owner, slot, ret, 0, flags & MSG_TRUNC);
 	preemption_on();
 	return 0;
 }
@@ -450,7 +450,7 @@ int BPF_PROG(socket__generic_splice_sendpage, struct pipe_inode_info *pipe, stru
 
 static __always_inline void select_listener(struct sock *sk, __u32 pid, __u32 tid)
 {
-	struct target *known, asked = { .flags = TARGET_ASKED };
+	struct target *known;
 	struct event_process e = {};
 	__u16 port = sk->__sk_common.skc_num;
 
@@ -462,8 +462,7 @@ static __always_inline void select_listener(struct sock *sk, __u32 pid, __u32 ti
 	if (known) {
 		/* With --exe it may be there only until it is looked at. */
 		known->flags |= TARGET_ASKED;
-	} else if (bpf_map_update_elem(&targets, &pid, &asked, BPF_ANY)) {
-		lose(DROP_targets_full);
+	} else if (!target_add(pid, TARGET_ASKED)) {
 		return;
 	}
 	event_init(&e.h, EVENT_PROCESS, 0, 0);

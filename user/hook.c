@@ -295,11 +295,29 @@ static uint32_t target_flags(uint32_t pid)
 	return t.flags;
 }
 
+/* The bit of the program's `followed`. */
+static void follow(uint32_t pid, bool on)
+{
+	__typeof__(skel->bss->followed[0]) *word = &skel->bss->followed[pid / 64 % FOLLOWED_LEN];
+	uint64_t bit = 1ULL << pid % 64;
+
+	if (on)
+		__atomic_fetch_or(word, bit, __ATOMIC_RELAXED);
+	else
+		__atomic_fetch_and(word, ~bit, __ATOMIC_RELAXED);
+}
+
 static int set_target(uint32_t pid, uint32_t flags, uint64_t how)
 {
 	struct target t = { .flags = flags };
+	int err;
 
-	return bpf_map__update_elem(skel->maps.targets, &pid, sizeof(pid), &t, sizeof(t), how);
+	/* Before: who ends meanwhile is taken from the map, then its bit is. */
+	follow(pid, !(flags & TARGET_PAUSED));
+	err = bpf_map__update_elem(skel->maps.targets, &pid, sizeof(pid), &t, sizeof(t), how);
+	if (err)
+		follow(pid, false);
+	return err;
 }
 
 int hook_add(uint32_t pid)
@@ -309,8 +327,10 @@ int hook_add(uint32_t pid)
 
 void hook_remove(uint32_t pid)
 {
-	if (!(target_flags(pid) & TARGET_ASKED))
-		bpf_map__delete_elem(skel->maps.targets, &pid, sizeof(pid), 0);
+	if (target_flags(pid) & TARGET_ASKED)
+		return;
+	bpf_map__delete_elem(skel->maps.targets, &pid, sizeof(pid), 0);
+	follow(pid, false);
 }
 
 void hook_capture_whole(uint64_t sock)
