@@ -24,8 +24,8 @@ static __always_inline struct cause *cause_of_thread(struct task_struct *task)
 }
 
 /* c: of the current thread, which is task; NULL: to be made. */
-static __always_inline void cause_set(struct task_struct *task, struct cause *c, const struct sock *sk, __u64 sock,
-				      __u32 pos)
+static __always_inline void cause_set(struct task_struct *task, struct cause *c, const struct sock *sk,
+				      __u64 sock, __u32 pos)
 {
 	struct socket *socket = sk->sk_socket;
 	struct file *file = socket ? socket->file : NULL;

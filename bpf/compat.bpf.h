@@ -70,8 +70,9 @@ static __always_inline void current_call(struct task_struct *task, struct call *
 
 /*
  * Kernel 6.10, commit fc7566ad0a82. A program that is preempted keeps others from running it on that
- * processor: they miss it. Tracepoints do not disable preemption any more in Linux 7.3, nor do trampolines
- * (fexit).
+ * processor: they miss it. In Linux 7.3 tracepoints do not disable preemption any more; tracepoint_srcu
+ * guards them instead, which 6.18 does not have, and which is for something else up to 6.12. Nor do
+ * trampolines (fexit) disable it.
  */
 extern void bpf_preempt_disable(void) __ksym __weak;
 extern void bpf_preempt_enable(void) __ksym __weak;

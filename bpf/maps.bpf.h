@@ -35,8 +35,8 @@ struct {
 
 /*
  * A bit for each process id: is it a target whose events are sent? Every process that uses a socket is asked
- * this, and a look-up in a map would be most of what that costs it. In process.bpf.c: bpftool would keep a weak
- * one of each hook source.
+ * this, and a look-up in a map would be most of what that costs it. In process.bpf.c: bpftool would keep a
+ * weak one of each hook source.
  */
 extern __u64 followed[FOLLOWED_LEN];
 
