@@ -301,6 +301,38 @@ static const char spanhook_line[] =
 	"{id}\",\"host\":\"[::1]:80\",\"status\":503,\"duration_ms\":6.945531,\"request_bytes\":0,"
 	"\"peer\":\"[::1]:80\",\"local\":\"127.0.0.1:54914\",\"pid\":1,\"tid\":14185}\n";
 
+/* Two requests on a connection, by a clock of whole milliseconds: the first of theirs is nearer to our
+ * second. */
+static void coarse_clock(void **state)
+{
+	const struct want ours[] = {
+		{ 1, 10, 0, 3, 700000, 100000, "GET", "GET", "/a", 801 },
+		{ 2, 11, 0, 3, 1200000, 100000, "GET", "GET", "/a", 801 },
+		{ 3, 12, 0, 3, 5000000, 100000, "GET", "GET", "/b", 801 },
+	};
+	struct want theirs[] = {
+		{ 1, 20, 0, 3, 1000000, 100000, "GET", "GET", "/a", 801 },
+		{ 2, 21, 0, 3, 2000000, 100000, "GET", "GET", "/a", 801 },
+		{ 3, 22, 0, 3, 5000000, 100000, "GET", "GET", "/b", 801 },
+	};
+	struct judgement j;
+
+	(void)state;
+	compare(ours, COUNT(ours), theirs, COUNT(theirs), &j);
+	assert_int_equal(j.all.matched, 3);
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(j.ours.records[i].match, i);
+	judgement_free(&j);
+
+	/* In the same millisecond, and in the file the other way round: the first to end was the first. */
+	theirs[0] = (struct want){ 2, 21, 0, 3, 1000000, 900000, "GET", "GET", "/a", 801 };
+	theirs[1] = (struct want){ 1, 20, 0, 3, 1000000, 100000, "GET", "GET", "/a", 801 };
+	compare(ours, COUNT(ours), theirs, COUNT(theirs), &j);
+	assert_int_equal(j.theirs.records[j.ours.records[0].match].end_ns, T0 + 1100000);
+	assert_int_equal(j.theirs.records[j.ours.records[1].match].end_ns, T0 + 1900000);
+	judgement_free(&j);
+}
+
 static void check_attribute(const struct record *s, const char *name, const char *value)
 {
 	const char *got = record_get(s, name_number(name));
@@ -525,13 +557,14 @@ static void exclude(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(equal_files), cmocka_unit_test(one_side_has_more),
-		cmocka_unit_test(missing),     cmocka_unit_test(parents),
-		cmocka_unit_test(circle),      cmocka_unit_test(nearest),
-		cmocka_unit_test(many),        cmocka_unit_test(spanhook_json),
-		cmocka_unit_test(otlp_json),   cmocka_unit_test(hostile),
-		cmocka_unit_test(deep),        cmocka_unit_test(limits),
-		cmocka_unit_test(exclude),     cmocka_unit_test(terminal),
+		cmocka_unit_test(equal_files),   cmocka_unit_test(one_side_has_more),
+		cmocka_unit_test(missing),       cmocka_unit_test(parents),
+		cmocka_unit_test(circle),        cmocka_unit_test(nearest),
+		cmocka_unit_test(coarse_clock),  cmocka_unit_test(many),
+		cmocka_unit_test(spanhook_json), cmocka_unit_test(otlp_json),
+		cmocka_unit_test(hostile),       cmocka_unit_test(deep),
+		cmocka_unit_test(limits),        cmocka_unit_test(exclude),
+		cmocka_unit_test(terminal),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

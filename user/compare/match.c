@@ -168,6 +168,8 @@ static int in_order(const void *a, const void *b)
 		return x->key < y->key ? -1 : 1;
 	if (x->start_ns != y->start_ns)
 		return x->start_ns < y->start_ns ? -1 : 1;
+	if (x->end_ns != y->end_ns)
+		return x->end_ns < y->end_ns ? -1 : 1;
 	if (x->theirs != y->theirs)
 		return x->theirs ? 1 : -1;
 	return x->index < y->index ? -1 : x->index > y->index;
@@ -231,22 +233,70 @@ static void unlink_candidate(struct round *r, uint32_t at)
 		r->candidates[c->after].before = c->before;
 }
 
+static void take(struct round *r, uint32_t left, uint32_t right)
+{
+	struct candidate *a = &r->candidates[left], *b = &r->candidates[right];
+
+	a->record->match = b->index;
+	b->record->match = a->index;
+	unlink_candidate(r, left);
+	unlink_candidate(r, right);
+}
+
+/* The next candidate from `at` on of a side; `end`: there is none. */
+static uint32_t next_of(const struct round *r, bool theirs, uint32_t at, uint32_t end)
+{
+	while (at < end && r->candidates[at].theirs != theirs)
+		at++;
+	return at;
+}
+
+/* Pairs the first of ours with the first of theirs, and so on, or only sees whether all of them fit. */
+static bool each_in_order(struct round *r, uint32_t first, uint32_t end, bool pair)
+{
+	uint32_t left = next_of(r, false, first, end), right = next_of(r, true, first, end);
+
+	while (left < end && right < end) {
+		if (pair)
+			take(r, left, right);
+		else if (!fits(r, &r->candidates[left], &r->candidates[right]))
+			return false;
+		left = next_of(r, false, left + 1, end);
+		right = next_of(r, true, right + 1, end);
+	}
+	return left == end && right == end;
+}
+
+/*
+ * What both saw of one connection, and as often, is in the same order on both sides; the nearest two may be
+ * the wrong ones where a clock is coarser than the time between two requests.
+ */
+static void pair_in_order(struct round *r, uint32_t len)
+{
+	uint32_t end;
+
+	for (uint32_t first = 0; first < len; first = end) {
+		for (end = first + 1; end < len && r->candidates[end].key == r->candidates[first].key; end++)
+			;
+		if (each_in_order(r, first, end, false))
+			each_in_order(r, first, end, true);
+	}
+}
+
 /* The nearest two of different sides are always neighbours among what is left. */
 static void pair_nearest(struct round *r, uint32_t len)
 {
 	r->heap_len = 0;
 	for (uint32_t i = 0; i + 1 < len; i++)
-		consider(r, i, i + 1);
+		if (!r->candidates[i].taken && !r->candidates[i + 1].taken)
+			consider(r, i, i + 1);
 	while (r->heap_len) {
 		struct pair pair = heap_take(r);
-		struct candidate *a = &r->candidates[pair.left], *b = &r->candidates[pair.right];
+		const struct candidate *a = &r->candidates[pair.left], *b = &r->candidates[pair.right];
 
 		if (a->taken || b->taken)
 			continue;
-		a->record->match = b->index;
-		b->record->match = a->index;
-		unlink_candidate(r, pair.left);
-		unlink_candidate(r, pair.right);
+		take(r, pair.left, pair.right);
 		consider(r, a->before, b->after);
 	}
 }
@@ -280,6 +330,8 @@ static void run_rounds(struct round *r, struct recording *ours, struct recording
 			r->candidates[at].before = at ? at - 1 : RECORD_NONE;
 			r->candidates[at].after = at + 1 < len ? at + 1 : RECORD_NONE;
 		}
+		if (r->same & SAME_PLACE)
+			pair_in_order(r, len);
 		pair_nearest(r, len);
 	}
 }
