@@ -313,8 +313,8 @@ struct bpf_iter__task_file {
 	};
 };
 
-struct bpf_subprog_info___6_15 {
-	bool might_sleep : 1;
+struct task_struct___7_0 {
+	void *trc_reader_scp;
 };
 
 #pragma clang attribute pop

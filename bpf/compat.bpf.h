@@ -69,28 +69,25 @@ static __always_inline void current_call(struct task_struct *task, struct call *
 }
 
 /*
- * Kernel 6.10, commit fc7566ad0a82. A program that is preempted keeps others from running it on that
- * processor: they miss it. In Linux 7.3 tracepoints do not disable preemption any more; tracepoint_srcu
- * guards them instead, which 6.18 does not have, and which is for something else up to 6.12. Nor do
- * trampolines (fexit) disable it.
+ * Can a thread be preempted while it is in a program on a tracepoint? Whoever gets to the tracepoint on that
+ * processor meanwhile misses the program. From Linux 7.0 on tracepoints leave preemption as it is, commit
+ * a46023d5616e, with the readers that came with that field of the thread.
  */
+#define HOOKS_ARE_PREEMPTIBLE bpf_core_field_exists(struct task_struct___7_0, trc_reader_scp)
+
+/* Kernel 6.10, commit fc7566ad0a82. */
 extern void bpf_preempt_disable(void) __ksym __weak;
 extern void bpf_preempt_enable(void) __ksym __weak;
-extern const void tracepoint_srcu __ksym __weak;
-
-/* Global functions may be called with preemption disabled: Linux 6.15, not 6.12, which knows which ones
- * sleep. */
-#define PREEMPTION_CAN_BE_OFF bpf_core_field_exists(struct bpf_subprog_info___6_15, might_sleep)
 
 static __always_inline void preemption_off(void)
 {
-	if (PREEMPTION_CAN_BE_OFF && &tracepoint_srcu && bpf_preempt_disable)
+	if (HOOKS_ARE_PREEMPTIBLE && bpf_preempt_disable)
 		bpf_preempt_disable();
 }
 
 static __always_inline void preemption_on(void)
 {
-	if (PREEMPTION_CAN_BE_OFF && &tracepoint_srcu && bpf_preempt_enable)
+	if (HOOKS_ARE_PREEMPTIBLE && bpf_preempt_enable)
 		bpf_preempt_enable();
 }
 

@@ -92,6 +92,7 @@ struct cause {
 			   */
 	bool copying;     /* ... and it makes a copy of that one */
 	bool over;        /* it has asked its event loop for more since (turns.bpf.c) */
+	bool seen;        /* a program has seen the socket call that it is in */
 };
 
 struct {
@@ -115,6 +116,14 @@ struct {
 	__type(key, __u32);
 	__type(value, __u64);
 } events_sent __weak SEC(".maps");
+
+/* Socket calls that a program's stand-in has seen, and not those that were left to it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} stood_in __weak SEC(".maps");
 
 /* Adds one to a counter of a per-CPU array. In one instruction: what interrupts us there may count too. */
 static __always_inline void count(void *counters, __u32 key)

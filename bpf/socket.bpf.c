@@ -369,31 +369,74 @@ static __always_inline void transfer(struct sock *sk, __u64 owner, __u32 slot, _
 		bpf_loop(WHOLE_LEN / CAPTURE_MAX, next_piece, &pieces, 0);
 }
 
-static __always_inline int sent(struct sock *sk, __u32 slot, int ret)
+/*
+ * Where a program can be missed, another one stands in for it: it runs after it, and passes by what the
+ * thread was marked for.
+ */
+enum role {
+	FIRST,
+	STAND_IN,
+};
+
+/* Is the call this program's to see? */
+static __always_inline bool is_mine(enum role role)
+{
+	struct cause *c;
+	__u32 key = 0;
+	__u64 *n;
+
+	if (!HOOKS_ARE_PREEMPTIBLE)
+		return role == FIRST;
+	c = bpf_task_storage_get(&causes, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (role == FIRST) {
+		if (!c && (n = bpf_map_lookup_elem(&stood_in, &key)))
+			__sync_fetch_and_add(n, -1);
+		if (c)
+			c->seen = true;
+		return c;
+	}
+	if (!c)
+		lose(DROP_no_storage);
+	else if (!c->seen)
+		count(&stood_in, 0);
+	else
+		c->seen = false, c = NULL;
+	return c;
+}
+
+static __always_inline int sent(struct sock *sk, enum role role, __u32 slot, int ret)
 {
 	__u64 owner = bpf_get_current_pid_tgid();
 
-	if (ret <= 0 || !is_target(owner >> 32) || !is_stream(sk))
+	if (!is_target(owner >> 32))
 		return 0;
 	preemption_off();
-	transfer(sk, owner, slot, ret, EVENT_TX, false);
+	if (is_mine(role) && ret > 0 && is_stream(sk))
+		transfer(sk, owner, slot, ret, EVENT_TX, false);
 	preemption_on();
 	return 0;
 }
 
-static __always_inline int received(struct sock *sk, __u32 slot, int ret, int flags)
+/* Do the bytes that were received, ret of them, belong to the stream? */
+static __always_inline bool is_of_stream(const struct sock *sk, int ret, int flags)
+{
+	/* What is looked at is received again, and what the error queue holds is no part of it. */
+	if (ret < 0 || (flags & (MSG_PEEK | MSG_ERRQUEUE)) || !is_stream(sk))
+		return false;
+	/* Zero is its end only when the peer has shut down; else a buffer of no bytes. */
+	return ret > 0 || (sk->sk_shutdown & RCV_SHUTDOWN);
+}
+
+static __always_inline int received(struct sock *sk, enum role role, __u32 slot, int ret, int flags)
 {
 	__u64 owner = bpf_get_current_pid_tgid();
 
-	/* What the error queue holds is no part of the stream. */
-	if (ret < 0 || (flags & (MSG_PEEK | MSG_ERRQUEUE)) || !is_target(owner >> 32) || !is_stream(sk))
-		return 0;
-	/* Zero is the end of the stream only when the peer has shut down; else a buffer of no bytes. */
-	if (ret == 0 && !(sk->sk_shutdown & RCV_SHUTDOWN))
+	if (!is_target(owner >> 32))
 		return 0;
 	preemption_off();
 	/* tcp(7): MSG_TRUNC discards the bytes instead of copying them. */
-	transfer(sk, owner, slot, ret, 0, flags & MSG_TRUNC);
+	if (is_mine(role) && is_of_stream(sk, ret, flags))
+		transfer(sk, owner, slot, ret, 0, flags & MSG_TRUNC);
 	preemption_on();
 	return 0;
 }
@@ -405,13 +448,25 @@ static __always_inline int received(struct sock *sk, __u32 slot, int ret, int fl
 SEC("?tp_btf/sock_send_length")
 int BPF_PROG(socket__send, struct sock *sk, int ret, int flags)
 {
-	return sent(sk, SCRATCH_send, ret);
+	return sent(sk, FIRST, SCRATCH_send, ret);
+}
+
+SEC("?tp_btf/sock_send_length")
+int BPF_PROG(socket__send_stand_in, struct sock *sk, int ret, int flags)
+{
+	return sent(sk, STAND_IN, SCRATCH_send, ret);
 }
 
 SEC("?tp_btf/sock_recv_length")
 int BPF_PROG(socket__recv, struct sock *sk, int ret, int flags)
 {
-	return received(sk, SCRATCH_recv, ret, flags);
+	return received(sk, FIRST, SCRATCH_recv, ret, flags);
+}
+
+SEC("?tp_btf/sock_recv_length")
+int BPF_PROG(socket__recv_stand_in, struct sock *sk, int ret, int flags)
+{
+	return received(sk, STAND_IN, SCRATCH_recv, ret, flags);
 }
 
 /*
@@ -422,14 +477,14 @@ int BPF_PROG(socket__recv, struct sock *sk, int ret, int flags)
 	SEC("?fexit/" #point)                                                                                \
 	int BPF_PROG(socket__##point, struct socket *socket, struct msghdr *msg, __u64 size, int ret)        \
 	{                                                                                                    \
-		return sent(socket->sk, SCRATCH_##point, ret);                                               \
+		return sent(socket->sk, FIRST, SCRATCH_##point, ret);                                        \
 	}
 #define RECVMSG(point)                                                                                       \
 	SEC("?fexit/" #point)                                                                                \
 	int BPF_PROG(socket__##point, struct socket *socket, struct msghdr *msg, __u64 size, int flags,      \
 		     int ret)                                                                                \
 	{                                                                                                    \
-		return received(socket->sk, SCRATCH_##point, ret, flags);                                    \
+		return received(socket->sk, FIRST, SCRATCH_##point, ret, flags);                             \
 	}
 
 SENDMSG(inet_sendmsg)
@@ -445,7 +500,7 @@ int BPF_PROG(socket__generic_splice_sendpage, struct pipe_inode_info *pipe, stru
 {
 	struct socket *socket = bpf_sock_from_file(out);
 
-	return socket ? sent(socket->sk, SCRATCH_generic_splice_sendpage, ret) : 0;
+	return socket ? sent(socket->sk, FIRST, SCRATCH_generic_splice_sendpage, ret) : 0;
 }
 
 static __always_inline void select_listener(struct sock *sk, __u32 pid, __u32 tid)

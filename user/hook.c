@@ -381,7 +381,8 @@ int hook_start(void)
 
 /*
  * Over all programs. The kernel counts what it did not run because it was already running on that processor,
- * Linux 5.12, and times the others while statistics are on, Linux 5.1.
+ * Linux 5.12, and times the others while statistics are on, Linux 5.1. Who stands in misses nothing that was
+ * not missed before.
  */
 static void sum_programs(uint64_t *ret_misses, uint64_t *ret_run_ns)
 {
@@ -396,7 +397,8 @@ static void sum_programs(uint64_t *ret_misses, uint64_t *ret_run_ns)
 
 		if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len))
 			continue;
-		*ret_misses += info.recursion_misses;
+		if (!probe_stands_in(prog))
+			*ret_misses += info.recursion_misses;
 		*ret_run_ns += info.run_time_ns;
 	}
 }
@@ -419,12 +421,12 @@ static void sum_cpus(int map_fd, uint64_t *ret_sums, uint32_t len)
 			ret_sums[keys[i]] += per_cpu[i * (uint32_t)cpus + (uint32_t)cpu];
 }
 
-static uint64_t events_sent(void)
+static uint64_t sum_cpus_of(const struct bpf_map *counter)
 {
-	uint64_t sent;
+	uint64_t sum;
 
-	sum_cpus(bpf_map__fd(skel->maps.events_sent), &sent, 1);
-	return sent;
+	sum_cpus(bpf_map__fd(counter), &sum, 1);
+	return sum;
 }
 
 void hook_read_counters(void)
@@ -434,17 +436,20 @@ void hook_read_counters(void)
 #include "../bpf/drops.def"
 #undef DROP
 	};
-	uint64_t sums[DROPS_LEN], run_ns;
+	/* First: what was stood in for was missed before. */
+	uint64_t stood_in = sum_cpus_of(skel->maps.stood_in);
+	uint64_t sums[DROPS_LEN], misses, run_ns;
 
 	sum_cpus(bpf_map__fd(skel->maps.drops), sums, DROPS_LEN);
-	sum_programs(&sums[DROP_hook_busy], &run_ns);
+	sum_programs(&misses, &run_ns);
+	sums[DROP_hook_busy] = (int64_t)(misses - stood_in) > 0 ? misses - stood_in : 0;
 	for (uint32_t id = 0; id < DROPS_LEN; id++) {
 		if (strcmp(stages[id], "kernel") != 0 || sums[id] <= last_drops[id])
 			continue;
 		drop_add(id, sums[id] - last_drops[id]);
 		last_drops[id] = sums[id];
 	}
-	stat_set(STAT_events_sent, events_sent());
+	stat_set(STAT_events_sent, sum_cpus_of(skel->maps.events_sent));
 }
 
 static void read_run(uint64_t *ret_run_ns, uint64_t *ret_events)
@@ -452,7 +457,7 @@ static void read_run(uint64_t *ret_run_ns, uint64_t *ret_events)
 	uint64_t misses;
 
 	sum_programs(&misses, ret_run_ns);
-	*ret_events = events_sent();
+	*ret_events = sum_cpus_of(skel->maps.events_sent);
 }
 
 /* What the kernel says of a map in /proc: exact from Linux 6.4 on, an estimate before. */

@@ -57,6 +57,28 @@ static bool in_variant(const struct bpf_program *prog, const struct variant *v)
 	return !bpf_program__autoload(prog) && starts_with(bpf_program__section_name(prog), v->section);
 }
 
+bool probe_stands_in(const struct bpf_program *prog)
+{
+	static const char mark[] = "_stand_in";
+	const char *name = bpf_program__name(prog);
+	size_t len = strlen(name);
+
+	return len >= sizeof(mark) && strcmp(name + len - (sizeof(mark) - 1), mark) == 0;
+}
+
+/* HOOKS_ARE_PREEMPTIBLE of the programs. */
+static bool hooks_are_preemptible(const struct btf *btf)
+{
+	int id = btf__find_by_name_kind(btf, "task_struct", BTF_KIND_STRUCT);
+	const struct btf_type *t = id > 0 ? btf__type_by_id(btf, (uint32_t)id) : NULL;
+	const struct btf_member *m = t ? btf_members(t) : NULL;
+
+	for (uint32_t i = 0; m && i < btf_vlen(t); i++)
+		if (strcmp(btf__name_by_offset(btf, m[i].name_off), "trc_reader_scp") == 0)
+			return true;
+	return false;
+}
+
 static bool variant_exists(const struct btf *btf, const struct bpf_object *obj, const struct variant *v)
 {
 	struct bpf_program *prog;
@@ -74,6 +96,7 @@ uint32_t probe_variant(const struct btf *btf, const struct bpf_object *obj, cons
 {
 	const struct variant *v = variants;
 	struct bpf_program *prog;
+	bool missable = hooks_are_preemptible(btf);
 	uint32_t len = 0;
 
 	while (!variant_exists(btf, obj, v))
@@ -81,10 +104,10 @@ uint32_t probe_variant(const struct btf *btf, const struct bpf_object *obj, cons
 			return 0;
 	bpf_object__for_each_program(prog, obj)
 	{
-		if (!in_variant(prog, v))
+		if (!in_variant(prog, v) || (probe_stands_in(prog) && !missable))
 			continue;
 		bpf_program__set_autoload(prog, true);
-		len++;
+		len += !probe_stands_in(prog);
 	}
 	*ret_name = v->name;
 	return len;
