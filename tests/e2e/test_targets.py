@@ -85,6 +85,33 @@ def test_1000_forks(python, agent):
     assert tracer.metric("spanhook_dropped_total") == 0
 
 
+LAST_PID = "/proc/sys/kernel/ns_last_pid"
+
+
+@pytest.mark.skipif(not os.path.exists(LAST_PID), reason="the kernel lets nobody choose a process id")
+def test_process_id_that_is_used_again(python, agent):
+    """Whoever gets the process id of a target that has ended is not traced."""
+
+    def python_with(pid):
+        with open(LAST_PID, "w") as f:
+            f.write(str(pid - 1))
+        server = python(FORK_SERVER)
+        return server if server.pid == pid else server.stop() and None
+
+    stays, ends = python(FORK_SERVER), python(FORK_SERVER)
+    tracer = agent("-p", stays.pid, "-p", ends.pid)
+    assert get(ends.port, "/ends") == 200
+    tracer.wait_spans(1, path="/ends")
+    ends.stop()
+    wait_until(lambda: tracer.metric("spanhook_processes") == 1, "the process to be forgotten")
+    other = wait_until(lambda: python_with(ends.pid), "a process with that id")
+    assert get(other.port, "/other") == 200
+    assert get(stays.port, "/stays") == 200
+    tracer.wait_spans(1, path="/stays")
+    assert not tracer.spans(path="/other")
+    assert tracer.metric("spanhook_events_ignored_total") == 0
+
+
 THREAD_SERVER = """
 import http.server, threading
 class H(http.server.BaseHTTPRequestHandler):
