@@ -62,7 +62,7 @@ BACKEND_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard service/base/*.c service/backe
 BENCH := $(addprefix $(B)/bench/,pace echo idle)
 UNIT := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/*_test.c))
 FUZZ := $(patsubst tests/fuzz/%.c,$(K)/fuzz/%,$(wildcard tests/fuzz/*.c))
-FUZZ_ELF := $(addprefix $(K)/fuzz/elf.seeds/,4.so 5.o)
+FUZZ_ELF := $(addprefix $(K)/fuzz/elf.seeds/,4.so 5.o global.so thread.so)
 
 all: $(B)/spanhook services ## build everything
 services: $(B)/order-service $(B)/order-service-incode $(B)/backend ## build the example services
@@ -129,7 +129,10 @@ $(FUZZ): $(K)/fuzz/%: tests/fuzz/%.c $(LIB_OBJ)
 	$(call say,FUZZ,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -fsanitize=fuzzer -Iuser -I. -o $@ $< $(LIB_OBJ) $(USER_LIBS)
-$(FUZZ_ELF): $(K)/fuzz/elf.seeds/%: tests/fuzz/elf/shop.c
+$(K)/fuzz/elf.seeds/global.so $(K)/fuzz/elf.seeds/thread.so: tests/fuzz/elf/contexts.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) -O2 -fPIC -shared -nostdlib $(if $(filter %/thread.so,$@),-DSTORAGE=__thread) -o $@ $<
+$(filter-out %/global.so %/thread.so,$(FUZZ_ELF)): $(K)/fuzz/elf.seeds/%: tests/fuzz/elf/shop.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) -g -gdwarf-$(basename $*) -O1 $(if $(filter %.so,$*),-shared -nostdlib,-c) -o $@ $<
 $(K)/fuzz/elf: | $(FUZZ_ELF)

@@ -234,6 +234,10 @@ struct pt_regs {
 	unsigned long ip;
 	unsigned long sp;
 };
+
+struct thread_struct {
+	unsigned long fsbase;
+};
 #elif defined(__TARGET_ARCH_arm64)
 struct thread_info {
 	unsigned long flags;
@@ -244,6 +248,12 @@ struct pt_regs {
 	u64 sp;
 	u64 pc;
 	s32 syscallno;
+};
+
+struct thread_struct {
+	struct {
+		unsigned long tp_value;
+	} uw;
 };
 #endif
 
@@ -281,6 +291,7 @@ struct uprobe_task {
 
 struct task_struct {
 	struct thread_info thread_info;
+	struct thread_struct thread;
 	struct mm_struct *mm;
 	pid_t pid;
 	pid_t tgid;

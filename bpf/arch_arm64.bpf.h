@@ -35,6 +35,9 @@ enum {
 #define CALL_ARG2(regs)   ((regs)->regs[1])
 #define CALL_ARG3(regs)   ((regs)->regs[2])
 
+/* As it was when the thread last ran. */
+#define THREAD_POINTER(task) ((task)->thread.uw.tp_value)
+
 /* TIF_32BIT, arch/arm64/include/asm/thread_info.h: the thread, as it cannot change sides. */
 #define CALL_IS_32_BIT(task) ((task)->thread_info.flags & (1UL << 22))
 

@@ -34,6 +34,9 @@ enum {
 #define CALL_ARG2(regs)   ((regs)->si)
 #define CALL_ARG3(regs)   ((regs)->dx)
 
+/* As long as the thread has not changed it without asking the kernel, since it last ran. */
+#define THREAD_POINTER(task) ((task)->thread.fsbase)
+
 /* TS_COMPAT, arch/x86/include/asm/thread_info.h. */
 #define CALL_IS_32_BIT(task) ((task)->thread_info.status & 0x2)
 

@@ -20,6 +20,35 @@ struct {
 
 __u32 last_id;
 
+/* Of the x86-64 psABI, and an entry of glibc's table of a thread's blocks (sysdeps/x86_64/nptl/tls.h). */
+struct tls_index {
+	__u64 module;
+	__u64 offset;
+};
+struct dtv_entry {
+	__u64 block;
+	__u64 to_free;
+};
+#define DTV_AT 8 /* from the thread pointer on, the pointer to that table */
+
+/* Where the pointer to the current thread's state is; 0: nobody knows. */
+static __always_inline __u64 state_at(const struct python *p)
+{
+	__u64 thread = THREAD_POINTER(bpf_get_current_task_btf()), dtv;
+	struct tls_index index;
+	struct dtv_entry entry;
+
+	if (p->storage == PYTHON_GLOBAL)
+		return p->thread_state;
+	if (p->storage == PYTHON_THREAD)
+		return thread + p->thread_state;
+	if (bpf_probe_read_user(&index, sizeof(index), (void *)p->thread_state) < 0 ||
+	    bpf_probe_read_user(&dtv, sizeof(dtv), (void *)(thread + DTV_AT)) < 0 ||
+	    bpf_probe_read_user(&entry, sizeof(entry), (void *)(dtv + index.module * sizeof(entry))) < 0)
+		return 0;
+	return entry.block + index.offset + p->in_block;
+}
+
 /* PyContext_CopyCurrent() is called: Python 3.7. The thread holds the interpreter. */
 SEC("uprobe")
 int context__copying(struct pt_regs *regs)
@@ -32,7 +61,7 @@ int context__copying(struct pt_regs *regs)
 	if (!python || !is_target(pid))
 		return 0;
 	thread = bpf_task_storage_get(&causes, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (!thread || bpf_probe_read_user(&state, sizeof(state), (void *)python->thread_state) < 0 || !state)
+	if (!thread || bpf_probe_read_user(&state, sizeof(state), (void *)state_at(python)) < 0 || !state)
 		return 0;
 	thread->context_at = state + python->context;
 	thread->copying = true;

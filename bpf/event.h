@@ -244,10 +244,19 @@ struct limits {
 #define CONTEXTS_MAX  8192 /* that are remembered */
 #define CONTEXT_DEPTH 6
 
+/* Where an interpreter of Python keeps the pointer to the state of the thread that it runs. */
+enum python_storage {
+	PYTHON_GLOBAL, /* at an address */
+	PYTHON_THREAD, /* so far from the thread pointer on */
+	PYTHON_MODULE, /* in the thread's block for its module, of which the tls_index at an address tells */
+};
+
 /* Value of the map `pythons`, keyed by process id: where its interpreter keeps what. */
 struct python {
-	event_u64 thread_state; /* address of the pointer to the state of the thread that it runs */
-	event_u32 context;      /* offset of the pointer to the current context in there */
+	event_u64 thread_state; /* the address or distance of enum python_storage */
+	event_u32 storage;      /* enum python_storage */
+	event_s32 in_block;     /* from where the tls_index points to in the block, to the pointer */
+	event_u32 context;      /* offset of the pointer to the current context in the thread's state */
 	event_u32 reserved;
 };
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Fuzzes what reads the files of traced processes: the input is a file that is opened, listed and described
- * as --functions-list does, and of whose functions every argument is read. Programs are seeds.
+ * as --functions-list does, of whose functions every argument is read, and which may be an interpreter of
+ * Python. Programs are seeds.
  */
 #include "fuzz.h"
 
 #include "hooks/dwarf.h"
+#include "hooks/python_code.h"
 
 #define FUNCTIONS_LOOKED_AT 64
 
@@ -69,6 +71,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	struct python_code code;
 	struct object *object;
 	struct symbol s;
 	struct look l = { 0 };
@@ -79,6 +82,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	l.object = object;
 	symbols_each(object, see_symbol, &l);
 	symbol_at(object, 0x1000, &s);
+	if (python_code_read(object, &code) == 0)
+		HOLD(code.made_len && code.made_len <= PYTHON_MADE_MAX &&
+		     code.python.storage <= PYTHON_MODULE);
 	object_close(object);
 	return 0;
 }

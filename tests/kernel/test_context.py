@@ -2,13 +2,16 @@
 """What is known of the contexts of a Python program: of each by its own, whatever was at its address before."""
 
 import json
+import os
 import subprocess
+import sys
 
 import pytest
 
-from test_load import BINARY, BPFTOOL, held, pytestmark, show  # noqa: F401
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../e2e"))
+from pythons import PYTHONS  # noqa: E402
+from test_load import BINARY, BPFTOOL, held, pytestmark, show  # noqa: E402, F401
 
-PYTHON = "/usr/bin/python3"
 # A line has the next context made, which is at the address that is printed; another one has it dropped.
 PROGRAM = """
 import contextvars
@@ -26,9 +29,10 @@ task.run(made, task.copy)
 """
 
 
-@pytest.fixture
-def program():
-    p = subprocess.Popen([PYTHON, "-c", PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+@pytest.fixture(params=PYTHONS)
+def program(request, tmp_path):
+    argv, env = PYTHONS[request.param](tmp_path)
+    p = subprocess.Popen([*argv, "-c", PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
     yield p
     p.kill()
     p.communicate()

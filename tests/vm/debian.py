@@ -31,7 +31,7 @@ class Suite:
     """A suite's packages for one architecture, with lists of their own beside the machine's."""
 
     def __init__(self, name, arch):
-        self.arch = arch
+        self.name, self.arch = name, arch
         self.folder = f"{CACHE}/apt/{name}-{arch}"
         self.archives = f"{self.folder}/cache/archives"
         for folder in ("lists/partial", "cache/archives/partial"):
@@ -80,7 +80,7 @@ class Suite:
 
     def fetch_all(self, packages):
         """Unpacks the packages with all that they depend on into one tree; returns its folder."""
-        folder = f"{CACHE}/sysroot-{self.arch}"
+        folder = f"{CACHE}/sysroot-{self.name}-{self.arch}"
         stamp = f"{folder}/packages"
         wanted = " ".join(sorted(packages))
         if not os.path.exists(stamp) or open(stamp).read() != wanted:

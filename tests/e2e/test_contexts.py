@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which task of Python's asyncio makes a call, by the interpreter's own word, whichever keeps it where."""
+
+import concurrent.futures
+
+import pytest
+
+from harness import Program, http_get, wait_until
+from pythons import PYTHONS
+
+REQUESTS, AT_A_TIME = 200, 8
+# Behind: a server that answers. Before: one with a task for each request, which makes two calls in tasks and then one itself.
+PROGRAM = """
+import asyncio, sys
+behind = sys.argv[1:]
+
+async def call(path):
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(behind[0]))
+    writer.write(f"GET {path} HTTP/1.1\\r\\nHost: b\\r\\nConnection: close\\r\\n\\r\\n".encode())
+    await reader.read()
+    writer.close()
+
+async def answer(path, writer):
+    if behind:
+        await asyncio.gather(*(asyncio.create_task(call(f"{path}/{i}")) for i in range(2)))
+        await call(f"{path}/2")
+    else:
+        await asyncio.sleep(0.002)
+    writer.write(b"HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\nok")
+
+async def serve(reader, writer):
+    head = await reader.readuntil(b"\\r\\n\\r\\n")
+    await asyncio.create_task(answer(head.split()[1].decode(), writer))
+    writer.close()
+
+async def main():
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_calls_of_tasks(python, folder, started, attach):
+    argv, env = PYTHONS[python](folder)
+
+    def serve(name, *args):
+        program = started(Program(folder, name, [*argv, "-c", PROGRAM, *map(str, args)], env=env))
+        program.port = int(wait_until(lambda: "\n" in program.out() and program.out(), "its port"))
+        return program
+
+    server = serve("before", serve("behind").port)
+    tracer = attach("-p", server.pid)
+    with concurrent.futures.ThreadPoolExecutor(AT_A_TIME) as clients:
+        urls = [f"http://127.0.0.1:{server.port}/{i}" for i in range(REQUESTS)]
+        assert {status for status, _ in clients.map(http_get, urls)} == {200}
+    tracer.wait_spans(4 * REQUESTS)
+    served = {s["span_id"]: s["path"] for s in tracer.spans(kind="server")}
+    calls = tracer.spans(kind="client")
+    assert len(served) == REQUESTS and len(calls) == 3 * REQUESTS
+    assert [c for c in calls if served.get(c.get("parent_span_id")) != c["path"].rpartition("/")[0]] == []
