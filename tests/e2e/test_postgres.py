@@ -32,7 +32,7 @@ def database():
 def client(database, started, attach):
     """client(function, ...) runs function(connection) in a process of its own, traced; returns its spans, then the server's."""
 
-    def run(function, *options, early=None, server=False):
+    def run(function, *options, early=None, server=False, unsure=()):
         library()
         gate, ready = Gate(), Gate()
 
@@ -54,7 +54,7 @@ def client(database, started, attach):
         assert process.wait() == 0
         if not server:
             return in_order(tracer.wait_end())
-        spans = in_order(tracer.finish())
+        spans = in_order(tracer.finish(), unsure)
         called = [s for s in spans if s["pid"] == process.pid]
         ports = {s["local"] for s in called}
         return called, [s for s in spans if s["kind"] == "server" and s["peer"] in ports]
@@ -62,8 +62,8 @@ def client(database, started, attach):
     return run
 
 
-def in_order(spans):
-    assert not [s for s in spans if "incomplete" in s]
+def in_order(spans, unsure=()):
+    assert not [s for s in spans if "incomplete" in s and (s["kind"], s["db_query_text"]) not in unsure]
     return sorted(spans, key=lambda s: s["timestamp"])
 
 
@@ -233,7 +233,7 @@ def test_copy(client):
         assert c.exec("CREATE TEMP TABLE t (id int, item text)")[0] in OK
         assert c.copy_in("COPY t FROM STDIN", rows)[0] in OK
         assert c.exec("SELECT 1 AS a FROM t LIMIT 3")[0] in OK
-        assert c.copy_in("COPY t FROM STDIN /* bad */", [*rows[:20000], b"no number\tx\n", *rows[:10]]) == (FATAL_ERROR, "22P02")
+        assert c.copy_in("COPY t FROM STDIN /* bad */", [*rows[:3], b"no number\tx\n", *rows[:3]]) == (FATAL_ERROR, "22P02")
         assert c.exec("SELECT 2 AS b FROM orders")[0] in OK
         assert c.copy_in("COPY t FROM STDIN /* given up */", rows[:5], b"the client gives up") == (FATAL_ERROR, "57014")
         assert c.exec("SELECT 3 AS c FROM orders")[0] in OK
@@ -266,6 +266,30 @@ def test_copy(client):
     ]
     assert spans[7]["response_bytes"] >= sum(map(len, rows))
     assert not [s for s in spans if "xxx" in str(s)]
+
+
+def test_copy_refused_early(client):
+    """
+    The server gives up while megabytes are still to come, and reads them afterwards. It may have been asked more among those that
+    were not captured, so whose its next answer is may not be known; then all is again.
+    """
+    rows = [b"%d\t%b\n" % (i, b"x" * 100) for i in range(20000)]
+
+    def play(c):
+        assert c.exec("CREATE TEMP TABLE t (id int, item text)")[0] in OK
+        for _ in range(3):
+            assert c.copy_in("COPY t FROM STDIN", [*rows, b"no number\tx\n", *rows[:10]]) == (FATAL_ERROR, "22P02")
+            assert c.exec("SELECT 1 AS a FROM orders")[0] in OK
+            assert c.exec("SELECT 2 AS b FROM orders")[0] in OK
+
+    spans, served = client(play, server=True, unsure=[("server", "SELECT ? AS a FROM orders")])
+    told = [("COPY t FROM STDIN", None, "22P02"), ("SELECT ? AS a FROM orders", 10, None), ("SELECT ? AS b FROM orders", 10, None)]
+    names = "db_query_text", "db_rows", "db_response_status_code"
+    assert fields(spans[1:], *names) == 3 * told
+    assert fields([s for s in served[1:] if "incomplete" not in s], *names) == [
+        t for t, s in zip(3 * told, served[1:]) if "incomplete" not in s
+    ]
+    assert len(served) == len(spans)
 
 
 def test_notifications(database, client):
