@@ -34,7 +34,7 @@ enum {
 #define CALL_ARG2(regs)   ((regs)->si)
 #define CALL_ARG3(regs)   ((regs)->dx)
 
-/* As long as the thread has not changed it without asking the kernel, since it last ran. */
+/* The base of FS, but for what the thread has made of it by itself (WRFSBASE) since it was switched to. */
 #define THREAD_POINTER(task) ((task)->thread.fsbase)
 
 /* TS_COMPAT, arch/x86/include/asm/thread_info.h. */

@@ -68,7 +68,7 @@ static __always_inline __u64 cause_sock(__u16 *flags)
 
 /*
  * The cause of what the current thread, whose c is, does to the socket; adds to flags what is known of the
- * time since. Whatever it receives, it may have come back for.
+ * time since. With what it receives something new begins: nobody asks in whose turn.
  */
 static __always_inline void cause_get(struct task_struct *task, const struct cause *c, const struct sock *sk,
 				      __u64 sock, bool receives, struct cause *ret_cause, __u16 *flags)

@@ -117,7 +117,7 @@ struct {
 	__type(value, __u64);
 } events_sent __weak SEC(".maps");
 
-/* Socket calls that a program's stand-in has seen, and not those that were left to it. */
+/* Socket calls that came to a program's stand-in, but for those that were left to it. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
@@ -125,13 +125,18 @@ struct {
 	__type(value, __u64);
 } stood_in __weak SEC(".maps");
 
-/* Adds one to a counter of a per-CPU array. In one instruction: what interrupts us there may count too. */
-static __always_inline void count(void *counters, __u32 key)
+/* Adds to a counter of a per-CPU array. In one instruction: what interrupts us there may count too. */
+static __always_inline void count_by(void *counters, __u32 key, __s64 by)
 {
 	__u64 *n = bpf_map_lookup_elem(counters, &key);
 
 	if (n)
-		__sync_fetch_and_add(n, 1);
+		__sync_fetch_and_add(n, by);
+}
+
+static __always_inline void count(void *counters, __u32 key)
+{
+	count_by(counters, key, 1);
 }
 
 static __always_inline void drop(__u32 reason)

@@ -370,8 +370,8 @@ static __always_inline void transfer(struct sock *sk, __u64 owner, __u32 slot, _
 }
 
 /*
- * Where a program can be missed, another one stands in for it: it runs after it, and passes by what the
- * thread was marked for.
+ * Where a program can be missed, another one stands in for it: that runs after it, for each call, and sees
+ * those of which the thread bears no mark that they were seen.
  */
 enum role {
 	FIRST,
@@ -382,25 +382,24 @@ enum role {
 static __always_inline bool is_mine(enum role role)
 {
 	struct cause *c;
-	__u32 key = 0;
-	__u64 *n;
 
 	if (!HOOKS_ARE_PREEMPTIBLE)
 		return role == FIRST;
 	c = bpf_task_storage_get(&causes, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (role == FIRST) {
-		if (!c && (n = bpf_map_lookup_elem(&stood_in, &key)))
-			__sync_fetch_and_add(n, -1);
 		if (c)
 			c->seen = true;
+		else /* no room for the mark: the other one may have more luck */
+			count_by(&stood_in, 0, -1);
 		return c;
 	}
+	if (c && c->seen) {
+		c->seen = false;
+		return false;
+	}
+	count(&stood_in, 0);
 	if (!c)
 		lose(DROP_no_storage);
-	else if (!c->seen)
-		count(&stood_in, 0);
-	else
-		c->seen = false, c = NULL;
 	return c;
 }
 
