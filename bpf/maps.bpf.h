@@ -163,7 +163,7 @@ static __always_inline bool is_target(__u32 pid)
 	return *followed_word(pid) & (1ULL << pid % 64);
 }
 
-/* flags: without TARGET_PAUSED. Returns whether there was room; else its loss was counted. */
+/* In place of what it was, if it was one. Returns whether there was room; else its loss was counted. */
 static __always_inline bool target_add(__u32 pid, __u32 flags)
 {
 	struct target t = { .flags = flags };
@@ -172,7 +172,8 @@ static __always_inline bool target_add(__u32 pid, __u32 flags)
 		lose(DROP_targets_full);
 		return false;
 	}
-	__sync_fetch_and_or(followed_word(pid), 1ULL << pid % 64);
+	if (!(flags & TARGET_PAUSED))
+		__sync_fetch_and_or(followed_word(pid), 1ULL << pid % 64);
 	return true;
 }
 

@@ -504,7 +504,7 @@ int BPF_PROG(socket__generic_splice_sendpage, struct pipe_inode_info *pipe, stru
 
 static __always_inline void select_listener(struct sock *sk, __u32 pid, __u32 tid)
 {
-	struct target *known;
+	const struct target *known;
 	struct event_process e = {};
 	__u16 port = sk->__sk_common.skc_num;
 
@@ -513,12 +513,9 @@ static __always_inline void select_listener(struct sock *sk, __u32 pid, __u32 ti
 	known = bpf_map_lookup_elem(&targets, &pid);
 	if (known && known->flags & TARGET_ASKED)
 		return;
-	if (known) {
-		/* With --exe it may be there only until it is looked at. */
-		known->flags |= TARGET_ASKED;
-	} else if (!target_add(pid, TARGET_ASKED)) {
+	/* With --exe it may be there only until it is looked at, which may be just now: see hook_remove(). */
+	if (!target_add(pid, (known ? known->flags : 0) | TARGET_ASKED))
 		return;
-	}
 	event_init(&e.h, EVENT_PROCESS, 0, 0);
 	e.h.pid = pid;
 	e.h.tid = tid;

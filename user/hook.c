@@ -327,10 +327,17 @@ int hook_add(uint32_t pid)
 
 void hook_remove(uint32_t pid)
 {
+	struct target t = { 0 };
+
 	if (target_flags(pid) & TARGET_ASKED)
 		return;
-	bpf_map__delete_elem(skel->maps.targets, &pid, sizeof(pid), 0);
+	/* Meanwhile it may have begun to listen on a port that was asked for, or begin now. */
+	bpf_map__lookup_and_delete_elem(skel->maps.targets, &pid, sizeof(pid), &t, sizeof(t), 0);
 	follow(pid, false);
+	if (t.flags & TARGET_ASKED)
+		set_target(pid, t.flags, BPF_ANY);
+	else if (target_flags(pid) & TARGET_ASKED)
+		follow(pid, true);
 }
 
 void hook_capture_whole(uint64_t sock)
