@@ -66,11 +66,18 @@ bool probe_stands_in(const struct bpf_program *prog)
 	return len >= sizeof(mark) && strcmp(name + len - (sizeof(mark) - 1), mark) == 0;
 }
 
+/* NULL: the kernel has no such type. */
+static const struct btf_type *find_type(const struct btf *btf, const char *name, uint32_t kind)
+{
+	int id = btf__find_by_name_kind(btf, name, kind);
+
+	return id > 0 ? btf__type_by_id(btf, (uint32_t)id) : NULL;
+}
+
 /* HOOKS_ARE_PREEMPTIBLE of the programs. */
 static bool hooks_are_preemptible(const struct btf *btf)
 {
-	int id = btf__find_by_name_kind(btf, "task_struct", BTF_KIND_STRUCT);
-	const struct btf_type *t = id > 0 ? btf__type_by_id(btf, (uint32_t)id) : NULL;
+	const struct btf_type *t = find_type(btf, "task_struct", BTF_KIND_STRUCT);
 	const struct btf_member *m = t ? btf_members(t) : NULL;
 
 	for (uint32_t i = 0; m && i < btf_vlen(t); i++)
@@ -116,8 +123,7 @@ uint32_t probe_variant(const struct btf *btf, const struct bpf_object *obj, cons
 /* How many helpers the kernel knows: they are numbered without holes. */
 static uint32_t helpers_known(const struct btf *btf)
 {
-	int id = btf__find_by_name_kind(btf, "bpf_func_id", BTF_KIND_ENUM);
-	const struct btf_type *t = id > 0 ? btf__type_by_id(btf, (uint32_t)id) : NULL;
+	const struct btf_type *t = find_type(btf, "bpf_func_id", BTF_KIND_ENUM);
 	const struct btf_enum *e = t ? btf_enum(t) : NULL;
 
 	for (uint32_t i = 0; e && i < btf_vlen(t); i++)

@@ -17,22 +17,30 @@
 #define METHOD_CODE  8
 #define METHOD_LEN   32
 
+/* What the next section of a type holds, after *section; NULL: there is none. */
+static Elf_Data *next_data(const struct object *o, GElf_Word type, Elf_Scn **section, GElf_Shdr *ret_header)
+{
+	while ((*section = elf_nextscn(o->elf, *section))) {
+		Elf_Data *data;
+
+		if (gelf_getshdr(*section, ret_header) && ret_header->sh_type == type &&
+		    (data = elf_getdata(*section, NULL)))
+			return data;
+	}
+	return NULL;
+}
+
 /* The relocation of what is at an address of the file. */
 static bool find_relocation(const struct object *o, uint64_t address, GElf_Rela *ret_relocation)
 {
 	Elf_Scn *section = NULL;
 	GElf_Shdr header;
+	Elf_Data *data;
 
-	while ((section = elf_nextscn(o->elf, section))) {
-		Elf_Data *data;
-
-		if (!gelf_getshdr(section, &header) || header.sh_type != SHT_RELA ||
-		    !(data = elf_getdata(section, NULL)))
-			continue;
+	while ((data = next_data(o, SHT_RELA, &section, &header)))
 		for (int i = 0; gelf_getrela(data, i, ret_relocation); i++)
 			if (ret_relocation->r_offset == address)
 				return true;
-	}
 	return false;
 }
 
@@ -74,20 +82,15 @@ static uint64_t find_variable(const struct object *o, const char *name)
 	Elf_Scn *section = NULL;
 	GElf_Shdr header;
 	GElf_Sym symbol;
+	Elf_Data *data;
 
-	while ((section = elf_nextscn(o->elf, section))) {
-		Elf_Data *data;
-
-		if (!gelf_getshdr(section, &header) || header.sh_type != SHT_DYNSYM ||
-		    !(data = elf_getdata(section, NULL)))
-			continue;
+	while ((data = next_data(o, SHT_DYNSYM, &section, &header)))
 		for (int i = 0; gelf_getsym(data, i, &symbol); i++) {
 			const char *is = elf_strptr(o->elf, header.sh_link, symbol.st_name);
 
 			if (is && strcmp(is, name) == 0 && symbol.st_shndx != SHN_UNDEF)
 				return symbol.st_value;
 		}
-	}
 	return 0;
 }
 
