@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "hooks/sqlite_probes.h"
 #include "hooks/uprobe.h"
+#include "loaded.h"
 #include "probe.h"
 #include "rule.h"
 #include "spanhook.skel.h"
@@ -386,56 +387,6 @@ int hook_start(void)
 	return 0;
 }
 
-/*
- * Over all programs. The kernel counts what it did not run because it was already running on that processor,
- * Linux 5.12, and times the others while statistics are on, Linux 5.1. Who stands in misses nothing that was
- * not missed before.
- */
-static void sum_programs(uint64_t *ret_misses, uint64_t *ret_run_ns)
-{
-	struct bpf_program *prog;
-
-	*ret_misses = *ret_run_ns = 0;
-	bpf_object__for_each_program(prog, skel->obj)
-	{
-		struct bpf_prog_info info = { 0 };
-		uint32_t len = sizeof(info);
-		int fd = bpf_program__fd(prog);
-
-		if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len))
-			continue;
-		if (!probe_stands_in(prog))
-			*ret_misses += info.recursion_misses;
-		*ret_run_ns += info.run_time_ns;
-	}
-}
-
-/*
- * Sums of the first len counters of a per-CPU array, in one call: Linux 5.13, commit f008d732ab18; 0 when
- * they cannot be read.
- */
-static void sum_cpus(int map_fd, uint64_t *ret_sums, uint32_t len)
-{
-	int cpus = libbpf_num_possible_cpus();
-	uint64_t per_cpu[len * (size_t)(cpus > 0 ? cpus : 1)];
-	uint32_t keys[len], next, read = len;
-
-	memset(ret_sums, 0, len * sizeof(*ret_sums));
-	if (cpus <= 0 || bpf_map_lookup_batch(map_fd, NULL, &next, keys, per_cpu, &read, NULL))
-		return;
-	for (uint32_t i = 0; i < read; i++)
-		for (int cpu = 0; cpu < cpus; cpu++)
-			ret_sums[keys[i]] += per_cpu[i * (uint32_t)cpus + (uint32_t)cpu];
-}
-
-static uint64_t sum_cpus_of(const struct bpf_map *counter)
-{
-	uint64_t sum;
-
-	sum_cpus(bpf_map__fd(counter), &sum, 1);
-	return sum;
-}
-
 void hook_read_counters(void)
 {
 	static const char *const stages[] = {
@@ -444,11 +395,11 @@ void hook_read_counters(void)
 #undef DROP
 	};
 	/* First: what was stood in for was missed before. */
-	uint64_t stood_in = sum_cpus_of(skel->maps.stood_in);
+	uint64_t stood_in = loaded_sum(skel->maps.stood_in);
 	uint64_t sums[DROPS_LEN], misses, run_ns;
 
-	sum_cpus(bpf_map__fd(skel->maps.drops), sums, DROPS_LEN);
-	sum_programs(&misses, &run_ns);
+	loaded_sums(skel->maps.drops, sums, DROPS_LEN);
+	loaded_runs(skel->obj, &misses, &run_ns);
 	sums[DROP_hook_busy] = (int64_t)(misses - stood_in) > 0 ? misses - stood_in : 0;
 	for (uint32_t id = 0; id < DROPS_LEN; id++) {
 		if (strcmp(stages[id], "kernel") != 0 || sums[id] <= last_drops[id])
@@ -456,32 +407,15 @@ void hook_read_counters(void)
 		drop_add(id, sums[id] - last_drops[id]);
 		last_drops[id] = sums[id];
 	}
-	stat_set(STAT_events_sent, sum_cpus_of(skel->maps.events_sent));
+	stat_set(STAT_events_sent, loaded_sum(skel->maps.events_sent));
 }
 
 static void read_run(uint64_t *ret_run_ns, uint64_t *ret_events)
 {
 	uint64_t misses;
 
-	sum_programs(&misses, ret_run_ns);
-	*ret_events = sum_cpus_of(skel->maps.events_sent);
-}
-
-/* What the kernel says of a map in /proc: exact from Linux 6.4 on, an estimate before. */
-static uint64_t map_bytes(int fd)
-{
-	unsigned long long bytes = 0;
-	char path[48], line[128];
-	FILE *info;
-
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
-	info = fopen(path, "re");
-	while (info && fgets(line, sizeof(line), info))
-		if (sscanf(line, "memlock: %llu", &bytes) == 1)
-			break;
-	if (info)
-		fclose(info);
-	return bytes;
+	loaded_runs(skel->obj, &misses, ret_run_ns);
+	*ret_events = loaded_sum(skel->maps.events_sent);
 }
 
 static uint64_t all_map_bytes(void)
@@ -492,7 +426,7 @@ static uint64_t all_map_bytes(void)
 	bpf_object__for_each_map(map, skel->obj)
 	{
 		if (bpf_map__fd(map) >= 0 && map != skel->maps.ring)
-			sum += map_bytes(bpf_map__fd(map));
+			sum += loaded_map_bytes(map);
 	}
 	return sum;
 }
