@@ -59,7 +59,7 @@ INCODE_WRAP := create_order validate_user validate_products reserve_inventory ca
 	create_order_record publish_order_created_event MHD_start_daemon MHD_queue_response \
 	MHD_create_response_from_buffer curl_easy_perform curl_easy_setopt sqlite3_step
 BACKEND_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard service/base/*.c service/backend/*.c))
-BENCH := $(addprefix $(B)/bench/,pace echo idle)
+BENCH := $(addprefix $(B)/bench/,pace echo idle call)
 UNIT := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/*_test.c))
 FUZZ := $(patsubst tests/fuzz/%.c,$(K)/fuzz/%,$(wildcard tests/fuzz/*.c))
 FUZZ_ELF := $(addprefix $(K)/fuzz/elf.seeds/,4.so 5.o global.so thread.so)

@@ -58,6 +58,7 @@ BARS = {
     ("*", "not counted"): Bar("traced", "<=", 0),
     ("*", "counted too often"): Bar("traced", "<=", 0),
     ("*", "wrong"): Bar("traced", "<=", 0),
+    ("call", "socket call, traced"): Bar("change", "<=", 500),
     ("untraced", "failing read"): Bar("change", "<=", 1, or_noise=True),
     ("untraced", "round trip through pipes"): Bar("change", "<=", 1, or_noise=True),
     ("untraced", "nginx: CPU a request"): Bar("change", "<=", 1.02),
