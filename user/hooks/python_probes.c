@@ -35,15 +35,22 @@ void python_probes_open(const struct python_programs *p)
 	full = false;
 }
 
+static void take_off(struct file *f)
+{
+	bpf_link__destroy(f->copying);
+	f->copying = NULL;
+	for (size_t i = 0; i < PYTHON_MADE_MAX; i++) {
+		bpf_link__destroy(f->made[i]);
+		f->made[i] = NULL;
+	}
+}
+
 void python_probes_close(void)
 {
 	struct context_key key;
 
-	while (files_len) {
-		bpf_link__destroy(files[--files_len].copying);
-		for (size_t i = 0; i < PYTHON_MADE_MAX; i++)
-			bpf_link__destroy(files[files_len].made[i]);
-	}
+	while (files_len)
+		take_off(&files[--files_len]);
 	while (opened && bpf_map_get_next_key(programs.contexts_fd, NULL, &key) == 0)
 		if (bpf_map_delete_elem(programs.contexts_fd, &key))
 			break;
@@ -79,8 +86,11 @@ static void follow(const struct object *o, const struct mapping *m, struct file 
 		return;
 	why = err ? "its code does not show where it keeps them, as that of Python 3.7 and later does"
 		  : put(o, m, f);
-	if (why)
-		log_warn("which task of Python in %s does what is not seen: %s", m->name, why);
+	if (!why)
+		return;
+	/* A part of the probes tells nothing, and costs as much. */
+	take_off(f);
+	log_warn("which task of Python in %s does what is not seen: %s", m->name, why);
 }
 
 /* Its own libraries have the name of the version in theirs: cpython-311. */
