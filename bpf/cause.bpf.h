@@ -68,10 +68,10 @@ static __always_inline __u64 cause_sock(__u16 *flags)
 
 /*
  * The cause of what the current thread, whose c is, does to the socket; adds to flags what is known of the
- * time since. With what it receives something new begins: nobody asks in whose turn.
+ * time since.
  */
 static __always_inline void cause_get(struct task_struct *task, const struct cause *c, const struct sock *sk,
-				      __u64 sock, bool receives, struct cause *ret_cause, __u16 *flags)
+				      __u64 sock, struct cause *ret_cause, __u16 *flags)
 {
 	*flags |= sampled_flag();
 	ret_cause->sock = c ? c->sock : 0;
@@ -81,7 +81,7 @@ static __always_inline void cause_get(struct task_struct *task, const struct cau
 	if (c && c->switches != task->nvcsw)
 		*flags |= EVENT_SLEPT;
 	/* What goes back to a client where it came from needs no cause. */
-	if (!c || receives || (c->sock == sock && is_accepted(sk)))
+	if (!c || (c->sock == sock && is_accepted(sk)))
 		return;
 	if (settings.exact_turns)
 		*flags |= c->over ? EVENT_TURN_OVER : EVENT_TURN_ON;

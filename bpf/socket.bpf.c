@@ -40,7 +40,7 @@ static __always_inline void announce(struct sock *sk, struct sock_state *s, stru
 	e->tx_pos = tx_pos;
 	e->rx_pos = rx_pos;
 	e->h.flags |= waiting_flags(sk);
-	cause_get(task, cause_of_thread(task), sk, s->id, false, &cause, &e->h.flags);
+	cause_get(task, cause_of_thread(task), sk, s->id, &cause, &e->h.flags);
 	e->cause_sock = cause.sock;
 	e->woken_sock = cause.woken_sock;
 	e->woken_pos = cause.woken_pos;
@@ -207,7 +207,7 @@ static __always_inline void transfer(struct sock *sk, __u64 owner, __u32 slot, _
 	e->pos = dir ? tx_pos : rx_pos;
 	e->len = len;
 	own = cause_of_thread(task);
-	cause_get(task, own, sk, s->id, !dir, &cause, &e->h.flags);
+	cause_get(task, own, sk, s->id, &cause, &e->h.flags);
 	e->cause_sock = cause.sock;
 	e->cause_pos = cause.pos;
 	e->woken_sock = cause.woken_sock;
