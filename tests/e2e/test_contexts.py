@@ -9,7 +9,7 @@ from harness import Program, http_get, wait_until
 from pythons import PYTHONS
 
 REQUESTS, AT_A_TIME = 200, 8
-# Behind: a server that answers. Before: one with a task for each request, which makes two calls in tasks and then one itself.
+# Behind: a server that answers. Before, with as many requests open at a time as AT_A_TIME: one with a task for each request, which makes two calls in tasks and then one itself.
 PROGRAM = """
 import asyncio, sys
 behind = sys.argv[1:]
@@ -22,6 +22,7 @@ async def call(path):
 
 async def answer(path, writer):
     if behind:
+        await all_open.wait()
         await asyncio.gather(*(asyncio.create_task(call(f"{path}/{i}")) for i in range(2)))
         await call(f"{path}/2")
     writer.write(b"HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\nok")
@@ -32,12 +33,14 @@ async def serve(reader, writer):
     writer.close()
 
 async def main():
+    global all_open
+    all_open = asyncio.Barrier(%d)
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 
 asyncio.run(main())
-"""
+""" % AT_A_TIME
 
 
 @pytest.mark.parametrize("python", PYTHONS)
