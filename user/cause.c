@@ -392,11 +392,7 @@ static enum undecided doubt_in_loop(const struct thread *t, const struct work *r
 	/* The connection that this answer freed may carry what somebody else's request had to queue for. */
 	if (t->answering && p->open > 1 && may_queue(m->dest, t))
 		return UNDECIDED_queue;
-	/* Whatever a quiet one waits for, this turn may have brought: a place in a queue, or the last of
-	 * those that wait for one another. */
-	if (p->quiet > (uint32_t)(r && r->quiet))
-		return proven ? UNDECIDED_others : UNDECIDED_order;
-	if (!proven && t->batch > 1 && p->open > 1)
+	if (!proven && ((t->batch > 1 && p->open > 1) || p->quiet > (uint32_t)(r && r->quiet)))
 		return UNDECIDED_order;
 	return UNDECIDED_REASONS;
 }

@@ -128,6 +128,11 @@ void context_event(const struct event_context *e)
 	}
 }
 
+bool context_is_known(const struct conn *conn)
+{
+	return conn->context && table_get(&by_id, conn->context);
+}
+
 bool context_hold(struct work *call)
 {
 	struct context *c = call->conn->context ? table_get(&by_id, call->conn->context) : NULL;

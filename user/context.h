@@ -22,6 +22,9 @@ void context_event(const struct event_context *e);
  */
 bool context_hold(struct work *call);
 
+/* Is what the connection's thread did last known to be done in a context? */
+bool context_is_known(const struct conn *conn);
+
 /* The connection's thread begins to send the answer to request r: decides what was held for that. */
 void context_answer(struct work *r, uint64_t now_ns);
 

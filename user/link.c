@@ -212,8 +212,13 @@ static void request_sent(struct work *w)
 {
 	bool first = w->conn->client && !w->conn->called;
 	struct verdict v = find_parent(w);
-	struct work *parent = v.request, *server;
+	struct work *parent, *server;
 
+	/* The interpreter's own word comes with the answer. What its loop looks like does not show who waits
+	 * for whom in there, as at a barrier. */
+	if (v.evidence == EVIDENCE_TURN && context_is_known(w->conn))
+		v = (struct verdict){ .evidence = EVIDENCE_UNKNOWN, .reason = UNDECIDED_others };
+	parent = v.request;
 	w->supposed = first ? take_supposed(w->conn) : cause_supposed(w->conn);
 	if (w->supposed && !first)
 		work_ref(w->supposed);
