@@ -10,27 +10,24 @@
 #include "mapping.h"
 #include "python_code.h"
 #include "refusal.h"
-
-#define FILES_MAX 1024 /* that were looked into; more are not */
+#include "seen.h"
 
 /* A file that was looked into. Addresses are as it counts them. */
 struct file {
-	dev_t device;
-	ino_t inode;
 	struct bpf_link *copying; /* NULL: it has no interpreter, or one that cannot be followed */
 	struct bpf_link *made[PYTHON_MADE_MAX];
 	struct python_code code;
 };
 
 static struct python_programs programs;
-static struct file files[FILES_MAX];
-static size_t files_len;
+static struct seen seen;
+static struct file files[SEEN_MAX]; /* by their number */
 static bool opened, full;
 
 void python_probes_open(const struct python_programs *p)
 {
 	programs = *p;
-	files_len = 0;
+	seen.len = 0;
 	opened = true;
 	full = false;
 }
@@ -49,8 +46,8 @@ void python_probes_close(void)
 {
 	struct context_key key;
 
-	while (files_len)
-		take_off(&files[--files_len]);
+	while (seen.len)
+		take_off(&files[--seen.len]);
 	while (opened && bpf_map_get_next_key(programs.contexts_fd, NULL, &key) == 0)
 		if (bpf_map_delete_elem(programs.contexts_fd, &key))
 			break;
@@ -104,22 +101,20 @@ static bool may_be_python(const struct mapping *m)
 /* What is known of the file that is mapped; NULL: there is no more room. */
 static struct file *file_of(const struct mapping *m)
 {
+	bool is_new;
+	int number = seen_file(&seen, m->device, m->inode, &is_new);
+	struct file *f = number < 0 ? NULL : &files[number];
 	struct object *object;
-	struct file *f;
 	char root[32];
 
-	for (size_t i = 0; i < files_len; i++)
-		if (files[i].device == m->device && files[i].inode == m->inode)
-			return &files[i];
-	if (files_len == FILES_MAX && !full)
+	if (!f && !full)
 		log_warn("which task of Python does what is seen in the first %d files with an interpreter "
 			 "only",
-			 FILES_MAX);
-	full = files_len == FILES_MAX;
-	if (full)
-		return NULL;
-	f = &files[files_len++];
-	*f = (struct file){ .device = m->device, .inode = m->inode };
+			 SEEN_MAX);
+	full = !f;
+	if (!f || !is_new)
+		return f;
+	*f = (struct file){ 0 };
 	snprintf(root, sizeof(root), "/proc/%u/root", m->pid);
 	if (!file_mentions(m->path, PYTHON_COPY) || object_open(m->path, root, &object))
 		return f;

@@ -16,11 +16,11 @@
 #include "load.h"
 #include "mapping.h"
 #include "refusal.h"
+#include "seen.h"
 #include "symbol.h"
 #include "uprobe.h"
 
-#define FILES_MAX  1024 /* that were looked into; more are not */
-#define BURST_S    10   /* so many seconds' worth of calls may come at once */
+#define BURST_S    10 /* so many seconds' worth of calls may come at once */
 #define SECOND_NS  1000000000ULL
 #define LOOKED_FOR "sqlite3_finalize"
 
@@ -39,11 +39,6 @@ static const char *const names[POINTS] = {
 	[POINT_STEP] = "sqlite3_step", [POINT_SQL] = "sqlite3_sql",
 };
 
-struct file {
-	dev_t device;
-	ino_t inode;
-};
-
 /* The return's program comes first, so that no entry is without one. */
 struct probe {
 	struct bpf_link *leave, *enter;
@@ -51,8 +46,7 @@ struct probe {
 
 static const struct config *config;
 static struct sqlite_programs programs;
-static struct file files[FILES_MAX];
-static size_t files_len;
+static struct seen seen;
 static struct probe probes[SQLITE_FILES_MAX][POINTS];
 static size_t traced_len;
 static uint64_t last_ns, last_hits;
@@ -64,7 +58,7 @@ void sqlite_probes_open(const struct config *c, const struct sqlite_programs *p)
 {
 	config = c;
 	programs = *p;
-	files_len = traced_len = 0;
+	seen.len = traced_len = 0;
 	last_ns = last_hits = 0;
 	excess = 0;
 	off = gone = false;
@@ -98,7 +92,7 @@ void sqlite_probes_resume(void)
 {
 	if (!config || !off || gone)
 		return;
-	files_len = 0;
+	seen.len = 0;
 	last_ns = 0;
 	off = false;
 	targets_each(sqlite_probes_look);
@@ -238,15 +232,11 @@ static void look_into(const char *path, const char *root, const char *name, cons
 }
 
 /* Remembers a file. Returns false when it was looked into before, or cannot be remembered. */
-static bool is_new(struct file file)
+static bool is_new(dev_t device, ino_t inode)
 {
-	for (size_t i = 0; i < files_len; i++)
-		if (files[i].device == file.device && files[i].inode == file.inode)
-			return false;
-	if (files_len == FILES_MAX)
-		return false;
-	files[files_len++] = file;
-	return true;
+	bool new;
+
+	return seen_file(&seen, device, inode, &new) >= 0 && new;
 }
 
 static bool may_have_sqlite(const struct mapping *m)
@@ -261,7 +251,7 @@ static int see_mapping(const struct mapping *m, void *arg)
 	char root[32];
 
 	(void)arg;
-	if (!may_have_sqlite(m) || !is_new((struct file){ m->device, m->inode }))
+	if (!may_have_sqlite(m) || !is_new(m->device, m->inode))
 		return 0;
 	if (process_is_filtered(m->pid) && probes_kill_filtered(programs.step, programs.stepped)) {
 		log_warn("SQLite in %s is not traced: process %u has a seccomp filter, which on this kernel "
@@ -285,7 +275,7 @@ void sqlite_probes_look_file(const char *path)
 {
 	struct stat is;
 
-	if (!off && stat(path, &is) == 0 && is_new((struct file){ is.st_dev, is.st_ino }))
+	if (!off && stat(path, &is) == 0 && is_new(is.st_dev, is.st_ino))
 		look_into(path, "", path, NULL);
 }
 
