@@ -51,6 +51,8 @@ enum event_flag {
 	EVENT_SAMPLED = 1 << 11, /* data, conn, call: there may be connections that are not followed */
 	EVENT_LEFT = 1 << 10,    /* state: none; the connection is not followed any more (sample.h) */
 	EVENT_LOST = 1 << 12,    /* something was lost since the last event that says so */
+	EVENT_TOLD =
+		1 << 13, /* data, conn: the thread's runtime tells what it works for: woken_sock, woken_pos */
 };
 
 struct event {
@@ -77,7 +79,8 @@ struct event_data {
 	event_u16 tail_len;
 	event_u32 cause_pos;  /* position after the last byte that this thread received before */
 	event_u64 cause_sock; /* ... and the socket it came from; 0: none */
-	event_u64 woken_sock; /* the same of the thread that has woken this one since; 0: none has */
+	event_u64 woken_sock; /* the same of the thread that has woken this one since, or EVENT_TOLD; 0:
+				 neither */
 	event_u32 woken_pos;
 	event_u32 context; /* of Python, that the thread works in: its id; 0: none, or not known */
 	event_u8 data[];   /* head_len + tail_len bytes; the record may have more room */
@@ -227,6 +230,7 @@ struct settings {
 	event_u8 watch_exec;      /* every executed program becomes a target until the agent says otherwise */
 	event_u8 exact_turns;     /* the ends of turns are seen (turns.bpf.c) */
 	event_u8 python_contexts; /* the contexts of Python are followed (context.bpf.c) */
+	event_u8 node_async_ids;  /* the async ids of Node.js are (node.bpf.c) */
 	event_u8 watch_ports;     /* who listens on a port of the map `ports` becomes a target */
 };
 

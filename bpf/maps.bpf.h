@@ -93,6 +93,7 @@ struct cause {
 	bool copying;     /* ... and it makes a copy of that one */
 	bool over;        /* it has asked its event loop for more since (turns.bpf.c) */
 	bool seen;        /* a program has seen the socket call that it is in */
+	bool node;        /* it runs Node.js (node.bpf.h) */
 };
 
 struct {

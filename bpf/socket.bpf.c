@@ -9,6 +9,7 @@
 #include "cause.bpf.h"
 #include "context.bpf.h"
 #include "emit.bpf.h"
+#include "node.bpf.h"
 #include "payload.bpf.h"
 #include "sock.bpf.h"
 
@@ -27,7 +28,7 @@ static __always_inline void announce(struct sock *sk, struct sock_state *s, stru
 				     __u32 tx_pos, __u32 rx_pos)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct cause cause;
+	struct cause cause, *own = cause_of_thread(task);
 
 	__builtin_memset(e, 0, sizeof(*e));
 	event_init(&e->h, EVENT_CONN, s->flags, s->id);
@@ -40,7 +41,8 @@ static __always_inline void announce(struct sock *sk, struct sock_state *s, stru
 	e->tx_pos = tx_pos;
 	e->rx_pos = rx_pos;
 	e->h.flags |= waiting_flags(sk);
-	cause_get(task, cause_of_thread(task), sk, s->id, &cause, &e->h.flags);
+	cause_get(task, own, sk, s->id, &cause, &e->h.flags);
+	node_cause(task, own, &cause, &e->h.flags);
 	e->cause_sock = cause.sock;
 	e->woken_sock = cause.woken_sock;
 	e->woken_pos = cause.woken_pos;
@@ -208,6 +210,10 @@ static __always_inline void transfer(struct sock *sk, __u64 owner, __u32 slot, _
 	e->len = len;
 	own = cause_of_thread(task);
 	cause_get(task, own, sk, s->id, &cause, &e->h.flags);
+	if (dir)
+		node_cause(task, own, &cause, &e->h.flags);
+	else
+		node_received(task, own, sk, len ? s->id : 0, rx_pos + len);
 	e->cause_sock = cause.sock;
 	e->cause_pos = cause.pos;
 	e->woken_sock = cause.woken_sock;
@@ -286,6 +292,15 @@ static __always_inline bool is_of_stream(const struct sock *sk, int ret, int fla
 	return ret > 0 || (sk->sk_shutdown & RCV_SHUTDOWN);
 }
 
+/* Of what was received, something else than a stream's bytes, nobody's request is known. */
+static __always_inline void received_other(const struct sock *sk)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	if (settings.node_async_ids)
+		node_received(task, cause_of_thread(task), sk, 0, 0);
+}
+
 static __always_inline int received(struct sock *sk, enum role role, __u32 slot, int ret, int flags)
 {
 	__u64 owner = bpf_get_current_pid_tgid();
@@ -293,9 +308,13 @@ static __always_inline int received(struct sock *sk, enum role role, __u32 slot,
 	if (!is_target(owner >> 32))
 		return 0;
 	preemption_off();
-	/* tcp(7): MSG_TRUNC discards the bytes instead of copying them. */
-	if (is_mine(role) && is_of_stream(sk, ret, flags))
-		transfer(sk, owner, slot, ret, 0, flags & MSG_TRUNC);
+	if (is_mine(role)) {
+		/* tcp(7): MSG_TRUNC discards the bytes instead of copying them. */
+		if (is_of_stream(sk, ret, flags))
+			transfer(sk, owner, slot, ret, 0, flags & MSG_TRUNC);
+		else if (!(flags & MSG_PEEK))
+			received_other(sk);
+	}
 	preemption_on();
 	return 0;
 }

@@ -11,6 +11,7 @@
 #include "maps.bpf.h"
 
 #define BATCH_MAX    64 /* entries behind the socket's that are looked at */
+#define EPOLLIN      1U
 #define EPOLLONESHOT (1U << 30)
 #define EPOLLET      (1U << 31)
 
@@ -34,9 +35,11 @@ static __always_inline __u64 turn_item(const struct file *file)
 
 struct batch_walk {
 	__u64 node; /* on the ready list */
-	__u64 end;  /* the list itself */
+	__u64 end;  /* the list itself, or the node up to which it is looked at */
 	__u64 socket_ops;
-	bool mixed; /* something else than a socket follows */
+	bool in_order; /* the thread takes what was reported in its order, and reads what it can */
+	bool mixed;    /* something else than a socket follows */
+	bool ended;    /* nothing else can have run */
 };
 
 enum file_kind {
@@ -80,24 +83,74 @@ static __always_inline bool may_have_run(struct file *file, __u64 socket_ops)
 	return file_kind(file) != FILE_TIMER || BPF_CORE_READ(timer, ticks) == 0;
 }
 
-static long walk_batch(__u32 i, struct batch_walk *w)
-{
-	struct epitem *item = item_of_list(w->node);
-
-	w->node = (__u64)BPF_CORE_READ(item, rdllink.next);
-	if (w->node == w->end)
-		return 1;
-	item = item_of_list(w->node);
-	w->mixed = may_have_run(BPF_CORE_READ(item, ffd.file), w->socket_ops);
-	return w->mixed;
-}
-
 /* Has the entry's socket something to read? Then it may be on the list because it was reported anew. */
 static __always_inline bool has_unread(struct epitem *entry)
 {
 	struct socket *socket = BPF_CORE_READ(entry, ffd.file, private_data);
 
 	return BPF_CORE_READ(socket, sk, sk_receive_queue.qlen);
+}
+
+/* Is it still to be read, or came up only since the batch was reported? */
+static __always_inline bool is_due(struct epitem *entry, __u64 socket_ops)
+{
+	return (__u64)BPF_CORE_READ(entry, ffd.file, f_op) == socket_ops &&
+	       BPF_CORE_READ(entry, event.events) & EPOLLIN && has_unread(entry);
+}
+
+static long walk_batch(__u32 i, struct batch_walk *w)
+{
+	struct epitem *item = item_of_list(w->node);
+
+	w->node = (__u64)BPF_CORE_READ(item, rdllink.next);
+	item = item_of_list(w->node);
+	w->ended = w->node == w->end || (w->in_order && is_due(item, w->socket_ops));
+	if (w->ended)
+		return 1;
+	w->mixed = may_have_run(BPF_CORE_READ(item, ffd.file), w->socket_ops);
+	return w->mixed;
+}
+
+/*
+ * Did nothing but sockets come between two entries of the same batch? A file that is ready only since then
+ * comes behind both. Global as turn_flags() is.
+ */
+__weak int turn_is_followed(__u64 item, __u64 next, __u64 socket_ops)
+{
+	struct batch_walk w = { .socket_ops = socket_ops };
+
+	if (!item || !next)
+		return false;
+	if (item == next)
+		return true;
+	w.node = item + bpf_core_field_offset(struct epitem, rdllink);
+	w.end = next + bpf_core_field_offset(struct epitem, rdllink);
+	bpf_loop(BATCH_MAX, walk_batch, &w, 0);
+	return w.ended;
+}
+
+static __always_inline __u64 ready_list(struct epitem *entry)
+{
+	return (__u64)BPF_CORE_READ(entry, ep) + bpf_core_field_offset(struct eventpoll, rdllist);
+}
+
+/*
+ * Can a thread that takes what was reported in its order have run nothing since it has read the entry's
+ * socket? To be asked before it is back in its loop. Global as turn_flags() is.
+ */
+__weak int turn_is_last(__u64 item, __u64 socket_ops)
+{
+	struct epitem *entry = (struct epitem *)item;
+	struct batch_walk w = { .socket_ops = socket_ops, .in_order = true };
+
+	if (!item)
+		return false;
+	w.node = item + bpf_core_field_offset(struct epitem, rdllink);
+	if ((__u64)BPF_CORE_READ(entry, rdllink.next) == w.node)
+		return false;
+	w.end = ready_list(entry);
+	bpf_loop(BATCH_MAX, walk_batch, &w, 0);
+	return w.ended;
 }
 
 /*
@@ -115,7 +168,7 @@ __weak int turn_flags(__u64 item, __u64 socket_ops)
 	w.node = item + bpf_core_field_offset(struct epitem, rdllink);
 	if ((__u64)BPF_CORE_READ(entry, rdllink.next) == w.node)
 		return EVENT_TURN_OVER;
-	w.end = (__u64)BPF_CORE_READ(entry, ep) + bpf_core_field_offset(struct eventpoll, rdllist);
+	w.end = ready_list(entry);
 	w.socket_ops = socket_ops;
 	bpf_loop(BATCH_MAX, walk_batch, &w, 0);
 	return w.mixed || has_unread(entry) ? EVENT_TURN_ON | EVENT_TURN_OVER : EVENT_TURN_ON;

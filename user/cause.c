@@ -3,6 +3,8 @@
 
 #include "base/pool.h"
 #include "base/table.h"
+#include "quiet.h"
+#include "told.h"
 
 #define THREADS_MAX    32768
 #define DESTS_MAX      8192
@@ -71,24 +73,6 @@ static struct process *process_of(const struct work *w)
 	return (struct process *)w->span.process;
 }
 
-/*
- * A request is quiet when it is neither being read, nor in its turn, nor waiting for a call that was seen:
- * then it waits for something that cannot be seen, such as a timer, a file or a place in a queue, and may go
- * on any time.
- */
-static void update_quiet(struct work *r)
-{
-	const struct stream *s = r->conn ? &r->conn->streams[r->conn->request_dir] : NULL;
-	bool reading = s && s->open && s->work == r;
-	bool quiet = !r->finished && !reading && !r->turns && !r->calls;
-	struct process *p = process_of(r);
-
-	if (quiet == r->quiet || !p)
-		return;
-	r->quiet = quiet;
-	p->quiet += quiet ? 1 : (uint32_t)-1;
-}
-
 static void set_current(struct thread *t, struct work *request)
 {
 	struct work *old = t->current;
@@ -99,7 +83,7 @@ static void set_current(struct thread *t, struct work *request)
 		*t->current_at = t->current_next;
 		if (t->current_next)
 			t->current_next->current_at = t->current_at;
-		update_quiet(old);
+		quiet_update(old);
 	}
 	t->current = request;
 	if (request) {
@@ -108,7 +92,7 @@ static void set_current(struct thread *t, struct work *request)
 			t->current_next->current_at = &t->current_next;
 		t->current_at = &request->turns;
 		request->turns = t;
-		update_quiet(request);
+		quiet_update(request);
 	}
 }
 
@@ -144,28 +128,35 @@ static void set_supposed(struct thread *t, struct work *request)
 	t->supposed = request;
 }
 
-static void set_group(struct thread *t, struct group *group)
+static void set_group(struct group **at, struct group *group)
 {
-	struct group *old = t->group;
+	struct group *old = *at;
 
 	group_ref(group);
-	t->group = group;
+	*at = group;
 	group_unref(old);
 }
 
 void cause_received(struct conn *c, const struct received *what)
 {
 	struct thread *t = thread_get(c->tid, c->last_ns);
-	struct work *request = what->request;
+	struct work *request = what->request, *known = request ? request : what->maybe;
 
-	set_received_for(c, request && !request->finished ? request : NULL);
+	set_received_for(c, known && !known->finished ? known : NULL);
+	c->received_proven = request;
+	set_group(&c->received_group, t && t->told ? what->group : NULL);
+	if (known)
+		known->last_turn = turn;
 	if (!t)
 		return;
 	set_supposed(t, what->supposed);
-	set_group(t, what->group);
+	set_group(&t->group, what->group);
 	/* Without a word from the loop, only a wait tells that it was asked. */
-	if (!c->turn_on && (c->turn_over || c->slept))
+	if (!c->turn_on && (c->turn_over || c->slept)) {
 		t->batch = 0;
+		t->before_turn = t->batch_turn;
+		t->batch_turn = turn;
+	}
 	if (!request || request != t->current || !t->batch)
 		t->batch++;
 	t->turn = turn;
@@ -217,7 +208,13 @@ void cause_opened(struct work *r)
 	}
 	if (t)
 		t->open++;
-	update_quiet(r);
+	quiet_update(r);
+}
+
+void cause_answered(struct work *r)
+{
+	r->answered = true;
+	quiet_update(r);
 }
 
 void cause_closed(struct work *r)
@@ -228,6 +225,7 @@ void cause_closed(struct work *r)
 		set_current(r->turns, NULL);
 	while (r->received)
 		set_received_for(r->received, NULL);
+	quiet_update(r);
 	if (!r->opened)
 		return;
 	r->opened = false;
@@ -241,7 +239,6 @@ void cause_closed(struct work *r)
 		t->open--;
 	if (t && t->supposed == r)
 		set_supposed(t, NULL);
-	update_quiet(r);
 }
 
 void cause_call_begun(struct work *r)
@@ -250,13 +247,13 @@ void cause_call_begun(struct work *r)
 	if (!r->taken && r->opened && process_of(r))
 		process_of(r)->untaken--;
 	r->taken = true;
-	update_quiet(r);
+	quiet_update(r);
 }
 
 void cause_call_ended(struct work *r)
 {
 	r->calls--;
-	update_quiet(r);
+	quiet_update(r);
 }
 
 static struct dest *dest_get(const struct conn *c)
@@ -318,6 +315,7 @@ void cause_conn_idle(struct conn *c)
 void cause_conn_gone(struct conn *c)
 {
 	set_received_for(c, NULL);
+	set_group(&c->received_group, NULL);
 	if (c->connect_for) {
 		cause_call_ended(c->connect_for);
 		work_unref(c->connect_for);
@@ -440,7 +438,8 @@ static uint32_t waiting(const struct process *p, const struct work *r)
 static void by_wakeup(struct thread *t, const struct conn *c, struct verdict *v)
 {
 	struct process *p = c->process;
-	struct work *r = conn_received_for(c->woken_sock, c->woken_pos);
+	const struct conn *from = conn_received(c->woken_sock, c->woken_pos);
+	struct work *r = from && from->received_proven ? from->received_for : NULL;
 	/*
 	 * In an event loop it may have been woken for anything, which then is not in anybody's turn. Another
 	 * thread may have taken the request, and this one whatever else waited.
@@ -480,6 +479,10 @@ struct verdict cause_of(const struct conn *c)
 	struct verdict v = { .evidence = EVIDENCE_THREAD };
 	struct moment m = moment_of(c);
 
+	if (t && c->told) {
+		t->told = true;
+		return told_cause(c, t);
+	}
 	if (t && t->loops && !r && t->order == ORDER_OPEN && t->supposed && !t->supposed->finished)
 		r = t->supposed;
 	v.reason = doubt(t, r, &m);
@@ -553,7 +556,7 @@ void causes_tick(uint64_t now_ns)
 			continue;
 		set_current(t, NULL);
 		set_supposed(t, NULL);
-		set_group(t, NULL);
+		set_group(&t->group, NULL);
 		table_remove(&threads_by_id, t->tid, t);
 		pool_put(&threads, t);
 	}

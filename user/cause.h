@@ -48,12 +48,15 @@ struct thread {
 	bool answering;        /* the turn is that of an answer to a call of current */
 	bool loops;            /* it received requests from sockets that an epoll instance watches */
 	uint32_t batch;        /* requests that it received something for since it asked its loop for more */
+	uint64_t batch_turn;   /* number of its first receive since then ... */
+	uint64_t before_turn;  /* ... and of the first one of the batch before */
 	uint32_t in_order; /* weight of the answers that it sent at once, having received for others too */
 	enum order order;
 	uint64_t call_ns; /* as in struct received, of what it received last */
 	uint32_t at_once; /* answers that may have been sent in the turn of the answer to a call for them */
 	bool not_at_once; /* one surely was not */
 	struct group *group;  /* calls for the request whose turn it is, which is not known; referenced */
+	bool told;            /* its runtime tells what it works for */
 	bool in_turn;         /* it was seen to send before it was back in its loop */
 	bool answers;         /* it has answered requests that other threads received */
 	uint64_t answered_ns; /* when it began to send an answer last */
@@ -89,6 +92,7 @@ void cause_receiving(void);
 /* What was received is for this. */
 struct received {
 	struct work *request;  /* NULL: nobody that is known */
+	struct work *maybe;    /* ... but maybe this; NULL: nobody */
 	struct work *supposed; /* the same if the thread puts nothing off */
 	struct group *group;   /* calls for the same request, which is not known; NULL: none */
 	uint64_t call_ns;      /* when the call was made that it answers; 0: it is no answer */
@@ -101,8 +105,9 @@ void cause_received(struct conn *c, const struct received *what);
 /* The thread begins to send the answer to a request that it received itself. */
 void cause_answering(struct thread *t, const struct work *request);
 
-/* A request has come in, or was answered. */
+/* A request has come in, begins to be answered, or is over. */
 void cause_opened(struct work *request);
+void cause_answered(struct work *request);
 void cause_closed(struct work *request);
 
 /* A call for this request was made, or is over. */
@@ -126,7 +131,8 @@ struct verdict {
 	enum undecided reason;
 	/*
 	 * The request if reason is all that speaks against it: `queue`: if another one queued for the
-	 * connection in the process, this one queues; `order`: it is, if the thread puts nothing off.
+	 * connection in the process, this one queues; `order`: it is, if the thread puts nothing off;
+	 * `batch`, `others`: it is, if nothing of these was continued.
 	 */
 	struct work *maybe;
 	struct group *group; /* calls for the same request, which is not known; NULL: none */

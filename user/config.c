@@ -40,6 +40,7 @@ static const struct config defaults = {
 	.function_cpu = 1,
 	.sqlite = true,
 	.python_contexts = true,
+	.node_async_ids = true,
 	.capture_len = 8192,
 	.ring_len = 4 << 20,
 	.connections_max = 65536,

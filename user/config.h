@@ -55,6 +55,7 @@ struct config {
 	const char *replay_path; /* ... and read from there instead; NULL: nothing */
 	bool stats;
 	bool python_contexts; /* the contexts of Python are followed */
+	bool node_async_ids;  /* the async ids of Node.js are */
 	bool exact_turns;     /* the ends of event loops' turns are seen, at the cost of every system call */
 
 	const char *config_path;   /* NULL: no configuration file */

@@ -14,6 +14,8 @@
 #include "request.h"
 #include "stats.h"
 #include "stream.h"
+#include "target.h"
+#include "unread.h"
 
 #define IDLE_NS         (600ULL * 1000000000) /* the kernel announces a socket anew after half of this */
 #define RESET_LINGER_NS 100000000ULL          /* a process may read what came before a reset this long ... */
@@ -58,11 +60,11 @@ void conns_fini(void)
 	pool_free(&pool);
 }
 
-struct work *conn_received_for(uint64_t sock, uint32_t pos)
+const struct conn *conn_received(uint64_t sock, uint32_t pos)
 {
 	const struct conn *c = table_get(&by_sock, sock);
 
-	return c && c->streams[RX].next_pos == pos ? c->received_for : NULL;
+	return c && c->streams[RX].next_pos == pos ? c : NULL;
 }
 
 static void timed_add(struct conn *c)
@@ -95,6 +97,7 @@ static void conn_free(struct conn *c)
 	cause_conn_gone(c);
 	if (c->gone)
 		prepared_end(c->sock);
+	unread_end(c);
 	work_unref(c->asked_for);
 	work_unref(c->supposed);
 	process_unref(c->process);
@@ -148,6 +151,7 @@ static void set_cause(struct conn *c, const struct event *h, uint64_t cause_sock
 	c->turn_on = h->flags & EVENT_TURN_ON;
 	c->turn_over = h->flags & EVENT_TURN_OVER;
 	c->sampled = h->flags & EVENT_SAMPLED;
+	c->told = h->flags & EVENT_TOLD;
 }
 
 static void set_position(struct stream *s, uint32_t pos)
@@ -331,6 +335,7 @@ static void transfer(struct conn *c, unsigned dir, const struct event_data *e, s
 		     struct slice tail)
 {
 	struct work *call = dir == RX && c->request_dir == TX ? c->pending : NULL;
+	struct work *maybe = call ? call->call_of : NULL;
 	struct received what = { 0 };
 
 	c->begun = 0;
@@ -342,33 +347,30 @@ static void transfer(struct conn *c, unsigned dir, const struct event_data *e, s
 	c->read = true;
 	if (call)
 		work_ref(call);
+	if (maybe)
+		work_ref(maybe);
 	cause_receiving();
 	stream_data(c, dir, e->pos, e->len, head, tail, e->h.time_ns);
 	if (c->request_dir == RX)
 		what.request = what.supposed = received_request(c);
 	else if (call)
 		what = (struct received){ .request = work_request(call->parent),
+					  .maybe = maybe,
 					  .supposed = call->supposed,
 					  .group = call->group,
 					  .call_ns = call->span.start_ns };
 	what.many = c->request_dir == RX && c->pending_len > 1;
 	cause_received(c, &what);
+	work_unref(maybe);
 	work_unref(call);
 }
 
-/* What a protocol that nobody can read still tells: who asks, and that an answer came. */
 static void transfer_unread(struct conn *c, unsigned dir)
 {
-	if (dir == RX) {
-		cause_received(c, &(struct received){ .request = c->asked_for, .supposed = c->asked_for });
-		return;
-	}
-	if (c->accepted)
-		return;
-	work_unref(c->asked_for);
-	c->asked_for = cause_of(c).request;
-	if (c->asked_for)
-		work_ref(c->asked_for);
+	if (dir == RX)
+		unread_received(c);
+	else
+		unread_sent(c);
 }
 
 bool conn_data(const struct event_data *e)
@@ -411,6 +413,7 @@ bool conn_data(const struct event_data *e)
 		transfer_unread(c, dir);
 		return true;
 	}
+	unread_end(c);
 	transfer(c, dir, e, head, tail);
 	if (c->streams[dir].lost && c->streams[dir].open)
 		timed_add(c);

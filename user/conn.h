@@ -49,16 +49,23 @@ struct conn {
 		*connect_for; /* ... the request that it was opened for, until its first call; referenced */
 	uint8_t connect_evidence; /* ... enum evidence; EVIDENCE_UNKNOWN: it is only supposed */
 	struct work *asked_for; /* the request for which something that cannot be read was sent; referenced */
+	bool asked_proven;      /* ... and nothing spoke against it */
+	bool asking;            /* something was, and nothing came since */
+	bool asked_by_many;     /* another request asked before the answer to one came */
 	struct work
 		*received_for; /* the request that what came last was for, not finished; NULL: not known */
+	bool received_proven;  /* ... and nothing spoke against it */
+	struct group *received_group; /* calls for whom it was, if that is not proven; referenced */
 	struct conn *received_next, **received_at; /* in its list */
-	uint64_t woken_sock; /* of the last event: what the thread that woke its thread had received */
+	uint64_t woken_sock; /* of the last event: what the thread that woke its thread had received, or
+				`told` */
 	uint32_t woken_pos;
 	uint64_t cause_sock;     /* of the last event: what its thread had received from before */
 	uint32_t context;        /* ... of Python, that its thread worked in; 0: not known */
 	bool turn_on, turn_over; /* ... EVENT_TURN_ON, EVENT_TURN_OVER */
 	bool slept;              /* ... the thread had waited since */
 	bool sampled;            /* ... EVENT_SAMPLED */
+	bool told;               /* ... EVENT_TOLD */
 	bool polled;             /* ... an epoll instance watches the socket */
 	bool nonblock;
 	bool read;               /* its process has read from it */
@@ -127,11 +134,8 @@ void conns_take_whole(void (*take)(uint64_t sock));
 /* Ends every request in flight, as incomplete: nothing more will be seen. */
 void conns_end(uint64_t now_ns);
 
-/*
- * The open request that what came on this socket was for, if nothing came after that position; NULL: not
- * known. Hot path.
- */
-struct work *conn_received_for(uint64_t sock, uint32_t pos);
+/* The connection of this socket, if nothing came on it after that position; else NULL. Hot path. */
+const struct conn *conn_received(uint64_t sock, uint32_t pos);
 
 /* FLOW_REQUEST or FLOW_RESPONSE of what moves in this direction; the parser must be known. */
 static inline enum flow conn_flow(const struct conn *c, unsigned dir)

@@ -4,6 +4,7 @@
 #include "conn.h"
 #include "context.h"
 #include "settle.h"
+#include "told.h"
 
 #define UNCLAIMED_MAX 64   /* calls of a thread that wait for the answer that they were made for */
 #define UNORDERED_MAX 4096 /* ... until it is known whether the thread puts work off */
@@ -84,7 +85,8 @@ bool hold_until_answered(struct work *call, struct group *group)
 	struct thread *t = thread_get(call->span.tid, call->span.start_ns);
 
 	return t && t->loops && !call->conn->sampled &&
-	       (t->order != ORDER_NONE || cause_answers_at_once(t)) && group_add(group, call);
+	       (call->conn->told || t->order != ORDER_NONE || cause_answers_at_once(t)) &&
+	       group_add(group, call);
 }
 
 static void decide_order(struct work *call, bool ordered)
@@ -133,17 +135,21 @@ static void answered_in_turn(struct thread *t, struct work *r)
 void hold_answer(struct thread *t, struct work *r)
 {
 	bool sampled = r->conn && r->conn->sampled; /* it may have answered others meanwhile */
+	struct group *told = r->conn ? told_group(r->conn, r) : NULL;
 	struct work *call, *next;
 
+	t->told |= r->conn && r->conn->told;
 	if (!sampled)
 		cause_answering(t, r);
 	for (call = hold_take_all(&t->unclaimed); call; call = next) {
 		next = call->held_next;
 		hold_decide(call, t->loops || sampled || !call->finished ? NULL : r, EVIDENCE_ANSWER);
 	}
-	if (t->group && sampled)
+	if (told)
+		group_decide(told, r, decide_answered);
+	else if (t->group && sampled)
 		group_decide(t->group, NULL, forget);
-	else if (t->group)
+	else if (t->group && !t->told)
 		answered_in_turn(t, r);
 	for (call = t->order == ORDER_OPEN ? NULL : hold_take_all(&t->unordered); call; call = next) {
 		next = call->held_next;

@@ -118,6 +118,8 @@ static void leave_out_unwanted(const struct config *config)
 		bpf_map__set_max_entries(skel->maps.contexts, CONTEXTS_MAX);
 	else
 		leave_out("context", &skel->maps.pythons, 1);
+	if (!config->node_async_ids)
+		leave_out("node", NULL, 0);
 }
 
 /* Leaves out the programs whose point or helper is absent; -ENOTSUP when one is required. */
@@ -200,6 +202,7 @@ int hook_open(const struct config *config)
 	skel->rodata->settings.wake_len = config->ring_len / 4 < WAKE_LEN ? config->ring_len / 4 : WAKE_LEN;
 	skel->rodata->settings.exact_turns = config->exact_turns;
 	skel->rodata->settings.python_contexts = config->python_contexts;
+	skel->rodata->settings.node_async_ids = config->node_async_ids;
 	skel->rodata->settings.watch_exec = config->exes_len > 0;
 	skel->rodata->settings.watch_ports = watch_ports = config->ports_len > 0;
 	bpf_map__set_max_entries(skel->maps.ring, config->ring_len);
@@ -258,6 +261,14 @@ void hook_python(struct python_programs *ret_programs)
 	};
 }
 
+void hook_node(struct node_programs *ret_programs)
+{
+	*ret_programs = (struct node_programs){
+		.batch_over = skel->progs.node__batch_over,
+		.generation = &skel->bss->node_generation,
+	};
+}
+
 void hook_limit(const struct limits *l)
 {
 	limits = *l;
@@ -267,6 +278,7 @@ void hook_limit(const struct limits *l)
 
 void hook_detach(void)
 {
+	node_probes_close();
 	python_probes_close();
 	sqlite_probes_close();
 	probes_close();
@@ -276,6 +288,7 @@ void hook_detach(void)
 
 void hook_close(void)
 {
+	node_probes_close();
 	python_probes_close();
 	sqlite_probes_close();
 	probes_close();

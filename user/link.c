@@ -174,7 +174,7 @@ static struct verdict find_parent(struct work *w)
 		if (opened_for && !opened_for->finished)
 			*(opened_by ? &v.request : &v.maybe) = opened_for;
 		if (v.maybe)
-			v.reason = UNDECIDED_order;
+			v.reason = c->told ? UNDECIDED_others : UNDECIDED_order;
 	}
 	c->called = true;
 	if (opened_for)
@@ -281,6 +281,7 @@ void link_answer(struct work *r, uint32_t tid, uint64_t now_ns)
 	struct thread *t = thread_get(tid, now_ns);
 
 	context_answer(r, now_ns);
+	cause_answered(r);
 	if (!t)
 		return;
 	t->answers |= tid != r->span.tid && !t->loops;
@@ -314,7 +315,7 @@ void link_answered(struct work *w)
 void link_connect(struct conn *c)
 {
 	struct verdict v = cause_of(c);
-	struct work *r = v.request ? v.request : v.reason == UNDECIDED_order ? v.maybe : NULL;
+	struct work *r = v.request ? v.request : v.reason != UNDECIDED_queue ? v.maybe : NULL;
 
 	c->supposed = cause_supposed(c);
 	if (c->supposed)

@@ -149,6 +149,11 @@ static int set_python_contexts(struct config *c, const char *value)
 	return parse_auto(value, &c->python_contexts);
 }
 
+static int set_node_async_ids(struct config *c, const char *value)
+{
+	return parse_auto(value, &c->node_async_ids);
+}
+
 static int set_output(struct config *c, const char *value)
 {
 	c->output = strcmp(value, "json") == 0 ? OUTPUT_JSON : OUTPUT_TEXT;
@@ -327,6 +332,8 @@ const struct option_row option_rows[] = {
 	  "trace what SQLite executes in the processes (default: auto)" },
 	{ "python-contexts", 0, "auto|off", COMMAND_ATTACH | COMMAND_AGENT, set_python_contexts,
 	  "see for which request each task of Python's asyncio works (default: auto)" },
+	{ "node-async-ids", 0, "auto|off", COMMAND_ATTACH | COMMAND_AGENT, set_node_async_ids,
+	  "see for which request Node.js does what it has put off (default: auto)" },
 	{ "output", 0, "text|json", COMMAND_ATTACH | COMMAND_CHECK | COMMAND_COMPARE, set_output,
 	  "what is printed: for people, or one JSON object a line (default: text)" },
 	{ "color", 0, "auto|always|never", COMMAND_ATTACH | COMMAND_CHECK, set_color,

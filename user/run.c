@@ -25,6 +25,7 @@
 #include "hook.h"
 #include "hooks/look.h"
 #include "hooks/mapping.h"
+#include "hooks/node_probes.h"
 #include "hooks/plan.h"
 #include "hooks/python_probes.h"
 #include "hooks/sqlite_probes.h"
@@ -137,6 +138,7 @@ static void look_for_libraries(uint32_t pid)
 {
 	sqlite_probes_look(pid);
 	python_probes_look(pid);
+	node_probes_look(pid);
 }
 
 static void plan_found(uint32_t pid)
@@ -183,18 +185,24 @@ static void plan_sqlite(const struct config *config)
 	targets_each(sqlite_probes_look);
 }
 
-static bool pythons; /* the contexts of Python are followed */
+static bool pythons, nodes; /* the contexts of Python, the async ids of Node.js are followed */
 
-/* Follows the contexts of Python where it runs already; later where it is found. */
-static void plan_python(void)
+/* Follows them where they run already; later where they are found. */
+static void plan_runtimes(void)
 {
-	struct python_programs programs;
+	struct python_programs python;
+	struct node_programs node;
 
-	if (!pythons)
-		return;
-	hook_python(&programs);
-	python_probes_open(&programs);
-	targets_each(python_probes_look);
+	if (pythons) {
+		hook_python(&python);
+		python_probes_open(&python);
+		targets_each(python_probes_look);
+	}
+	if (nodes) {
+		hook_node(&node);
+		node_probes_open(&node);
+		targets_each(node_probes_look);
+	}
 }
 
 /* Calls that are open are not seen to return: they end, as incomplete. */
@@ -204,7 +212,7 @@ static void switch_functions(bool traced, uint64_t now_ns)
 		if (plans)
 			plan_resume();
 		sqlite_probes_resume();
-		plan_python();
+		plan_runtimes();
 		return;
 	}
 	if (plans) {
@@ -213,6 +221,7 @@ static void switch_functions(bool traced, uint64_t now_ns)
 	}
 	sqlite_probes_pause(now_ns);
 	python_probes_close();
+	node_probes_close();
 }
 
 static void govern(const struct config *config)
@@ -424,7 +433,8 @@ int run(const struct config *config, bool attach)
 		return err == -ENOENT ? EXIT_USAGE : EXIT_FAILED;
 	plan_sqlite(config);
 	pythons = config->python_contexts;
-	plan_python();
+	nodes = config->node_async_ids;
+	plan_runtimes();
 	targets_on_found(plan_found);
 	if (export_start(config))
 		return EXIT_FAILED;

@@ -17,7 +17,8 @@ struct process {
 	uint32_t taken;   /* threads that were woken for one of those, not known which */
 	uint64_t events;  /* that it caused, and those until its share was looked at last */
 	uint64_t events_before;
-	uint32_t quiet; /* open requests that wait for something that cannot be seen (cause.c) */
+	uint32_t quiet; /* open requests that wait for something that cannot be seen (quiet.h) ... */
+	struct work *waiting_first, *waiting_last; /* ... and no answer has begun, by when they began to */
 	bool exited;
 	bool undecided;             /* executed while --exe is watched: whether it matches is not known yet */
 	bool ignored;               /* ... and it does not */

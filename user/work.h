@@ -37,12 +37,16 @@ struct work {
 	bool settled; /* trace_id and parent are final */
 	bool unsettled_listed;
 	bool finished;
-	struct thread *turns;        /* of a server: list of the threads that are in its turn now */
-	uint32_t calls;              /* ... calls made for it that are not over */
-	bool opened;                 /* ... it counts among its thread's open requests */
-	bool taken;                  /* ... a call was made for it */
-	struct conn *received;       /* ... list of the connections on which something for it came last */
-	bool quiet;                  /* ... and among its process's quiet ones (cause.c) */
+	struct thread *turns;  /* of a server: list of the threads that are in its turn now */
+	uint32_t calls;        /* ... calls made for it that are not over */
+	bool opened;           /* ... it counts among its thread's open requests */
+	bool taken;            /* ... a call was made for it */
+	struct conn *received; /* ... list of the connections on which something for it came last */
+	bool answered;         /* ... its answer has begun */
+	bool quiet;            /* ... and among its process's quiet ones (quiet.h) ... */
+	bool waiting;          /* ... of which no answer has begun */
+	struct work *waiting_next, *waiting_prev;
+	uint64_t last_turn;          /* ... number of the receive that something for it came with last */
 	bool polled;                 /* ... an epoll instance watches its connection */
 	struct work *call_of;        /* ... among whose calls it counts; referenced */
 	struct work *supposed;       /* ... whose it is if its thread puts nothing off; referenced */

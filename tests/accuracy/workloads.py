@@ -252,6 +252,8 @@ WORKLOADS = {
     "4 nginx": nginx,
     "5 node": node("numbers"),
     "5b node, names and files": node("names"),
+    "5c node, calls queue": node("limited"),
+    "5d node, its own client": node("http"),
     "6 gunicorn, flask": flask,
     "6b aiohttp": aiohttp,
     "6c uvicorn, Starlette, httpx": starlette,

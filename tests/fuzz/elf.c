@@ -2,11 +2,12 @@
 /*
  * Fuzzes what reads the files of traced processes: the input is a file that is opened, listed and described
  * as --functions-list does, of whose functions every argument is read, and which may be an interpreter of
- * Python. Programs are seeds.
+ * Python, or Node.js. Programs are seeds.
  */
 #include "fuzz.h"
 
 #include "hooks/dwarf.h"
+#include "hooks/node_code.h"
 #include "hooks/python_code.h"
 
 #define FUNCTIONS_LOOKED_AT 64
@@ -72,6 +73,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct python_code code;
+	struct node_code node;
 	struct object *object;
 	struct symbol s;
 	struct look l = { 0 };
@@ -85,6 +87,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (python_code_read(object, &code) == 0)
 		HOLD(code.made_len && code.made_len <= PYTHON_MADE_MAX &&
 		     code.python.storage <= PYTHON_MODULE);
+	if (node_code_read(object, &node) == 0)
+		HOLD(node.ids && node.batch_over.size);
 	object_close(object);
 	return 0;
 }

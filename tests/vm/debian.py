@@ -80,14 +80,10 @@ class Suite:
 
     def fetch_all(self, packages):
         """Unpacks the packages with all that they depend on into one tree; returns its folder."""
-        folder = f"{CACHE}/sysroot-{self.name}-{self.arch}"
-        stamp = f"{folder}/packages"
-        wanted = " ".join(sorted(packages))
-        if not os.path.exists(stamp) or open(stamp).read() != wanted:
+        folder = f"{CACHE}/sysroot-{self.name}-{self.arch}/{'+'.join(sorted(packages))}"
+        if not os.path.isdir(folder):
             command(["apt-get", *self.options, "install", "-y", "-d", "--no-install-recommends", *packages])
             self.unpack(sorted(glob.glob(f"{self.archives}/*.deb")), folder)
-            with open(stamp, "w") as f:
-                f.write(wanted)
         return folder
 
     @staticmethod
@@ -98,6 +94,8 @@ class Suite:
             os.symlink("usr/lib", f"{part}/lib")
         for archive in archives:
             command(["dpkg-deb", "-x", archive, part])
+        if os.path.isdir(f"{part}/usr/lib64") and not os.path.lexists(f"{part}/lib64"):
+            os.symlink("usr/lib64", f"{part}/lib64")
         if os.path.isdir(folder):
             command(["rm", "-rf", folder])
         os.rename(part, folder)

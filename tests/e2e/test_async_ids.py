@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""For which request Node.js makes a call that it has put off, by its own word."""
+
+import concurrent.futures
+
+import pytest
+
+from harness import Program, http_get, wait_until
+from nodes import NODES
+
+REQUESTS, AT_A_TIME = 400, 8
+# Behind: a server that answers after some milliseconds. Before: one that puts off each call to the end of a round of its loop, in another order than the requests'.
+PROGRAM = """
+const http = require('http');
+const [behind] = process.argv.slice(1);
+const agent = new http.Agent({ keepAlive: true });
+
+function call(path) {
+  return new Promise((done, failed) => {
+    const put = () => http.get({ agent, host: '127.0.0.1', port: behind, path }, (res) => res.resume().on('end', done)).on('error', failed);
+    if (path.charCodeAt(path.length - 1) % 2) setImmediate(put); else put();
+  });
+}
+
+const server = http.createServer(async (req, res) => {
+  if (behind) {
+    await Promise.all([call(`${req.url}/0`), call(`${req.url}/1`)]);
+    await call(`${req.url}/2`);
+    await call(`${req.url}/3`);
+  } else {
+    await new Promise((done) => setTimeout(done, 1 + (req.url.length * 7 + req.url.charCodeAt(1)) % 5));
+  }
+  res.end('ok');
+});
+server.listen(0, '127.0.0.1', () => console.log(server.address().port));
+"""
+
+
+def serve(started, folder, argv, name, *args):
+    program = started(Program(folder, name, [*argv, "-e", PROGRAM, *map(str, args)]))
+    program.port = int(wait_until(lambda: "\n" in program.out() and program.out(), "its port"))
+    return program
+
+
+def judge(folder, started, attach, argv, *options):
+    """Spans of calls whose parent is right, and not known; none is wrong."""
+    server = serve(started, folder, argv, "before", serve(started, folder, argv, "behind").port)
+    tracer = attach("-p", server.pid, *options)
+    with concurrent.futures.ThreadPoolExecutor(AT_A_TIME) as clients:
+        urls = [f"http://127.0.0.1:{server.port}/{i}" for i in range(REQUESTS)]
+        assert {status for status, _ in clients.map(http_get, urls)} == {200}
+    tracer.wait_spans(5 * REQUESTS)
+    served = {s["span_id"]: s["path"] for s in tracer.spans(kind="server")}
+    calls = tracer.spans(kind="client")
+    assert len(served) == REQUESTS and len(calls) == 4 * REQUESTS
+    linked = [c for c in calls if "parent_span_id" in c]
+    assert [c for c in linked if served[c["parent_span_id"]] != c["path"].rpartition("/")[0]] == []
+    return len(linked), {c["evidence"] for c in linked}
+
+
+@pytest.mark.parametrize("node", NODES)
+def test_calls_put_off(node, folder, started, attach):
+    right, evidence = judge(folder, started, attach, NODES[node]())
+    assert right > 0.98 * 4 * REQUESTS
+    assert {"turn", "async-id"} <= evidence
+
+
+def test_calls_put_off_unseen(folder, started, attach):
+    right, evidence = judge(folder, started, attach, NODES["installed"](), "--node-async-ids", "off")
+    assert right < 0.9 * 4 * REQUESTS and "async-id" not in evidence

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Parents by the word of a runtime that tells in whose turn it has begun, or put off, what it does. */
+#include "loop.h"
+
+#define ALONE      (IN_ORDER & ~(unsigned)EVENT_TURN_ON)
+#define TOLD       (IN_ORDER | EVENT_TOLD)
+#define TOLD_MIXED (IN_ORDER | EVENT_TOLD | EVENT_TURN_OVER)
+
+/* The loop reports the first socket of a batch. */
+static void next_batch(struct end *e, const char *text)
+{
+	e->data_flags = ALONE | EVENT_TURN_OVER;
+	feed_recv(e, text);
+	e->data_flags = IN_ORDER;
+}
+
+/* Sends what was begun in the turn of what `from` has received. */
+static void send_told(struct end *e, const char *text, const struct end *from, unsigned flags)
+{
+	e->woken_by = from;
+	e->data_flags = flags;
+	feed_send(e, text);
+	e->woken_by = NULL;
+	e->data_flags = IN_ORDER;
+}
+
+static void put_off(void **state)
+{
+	(void)state;
+	start();
+	next_batch(&a, GET("/a"));
+	feed_recv(&b, GET("/b"));
+	send_told(&call_b, GET("/for-b"), &b, TOLD);
+	send_told(&call_a, GET("/for-a"), &a, TOLD);
+	feed_end();
+	assert_int_equal(children_of("/for-a", "/a", EVIDENCE_ASYNC_ID), 1);
+	assert_int_equal(children_of("/for-b", "/b", EVIDENCE_TURN), 1);
+}
+
+/* What may have been done for a timer is known to be for who is answered in the turn of its answer. */
+static void answered(void **state)
+{
+	(void)state;
+	start();
+	next_batch(&a, GET("/a"));
+	send_told(&call_a, GET("/maybe-for-a"), &a, TOLD_MIXED);
+	next_batch(&call_a, OK_EMPTY);
+	send_told(&call_b, GET("/then"), &call_a, TOLD);
+	next_batch(&call_b, OK_EMPTY);
+	send_told(&a, OK_EMPTY, &call_b, TOLD);
+	feed_end();
+	assert_int_equal(children_of("/maybe-for-a", "/a", EVIDENCE_ANSWER), 1);
+	assert_int_equal(children_of("/then", "/a", EVIDENCE_ANSWER), 1);
+}
+
+static void answered_to_another(void **state)
+{
+	(void)state;
+	start();
+	next_batch(&a, GET("/a"));
+	feed_recv(&b, GET("/b"));
+	send_told(&call_a, GET("/maybe-for-a"), &a, TOLD_MIXED);
+	next_batch(&call_a, OK_EMPTY);
+	send_told(&b, OK_EMPTY, &call_a, TOLD);
+	next_batch(&b, GET("/b"));
+	send_told(&a, OK_EMPTY, &b, TOLD);
+	feed_end();
+	assert_int_equal(children_of("/maybe-for-a", NULL, EVIDENCE_UNKNOWN), 1);
+}
+
+/* Nor is it when it is answered after something else may have run. */
+static void answered_maybe(void **state)
+{
+	(void)state;
+	start();
+	next_batch(&a, GET("/a"));
+	send_told(&call_a, GET("/maybe-for-a"), &a, TOLD_MIXED);
+	next_batch(&call_a, OK_EMPTY);
+	send_told(&a, OK_EMPTY, &call_a, TOLD_MIXED);
+	feed_end();
+	assert_int_equal(children_of("/maybe-for-a", NULL, EVIDENCE_UNKNOWN), 1);
+}
+
+/* Who waits for nothing that was seen may go on in anybody's turn. */
+static void another_waits(void **state)
+{
+	(void)state;
+	start();
+	next_batch(&b, GET("/b"));
+	next_batch(&a, GET("/a"));
+	send_told(&call_a, GET("/unknown"), &a, TOLD);
+	next_batch(&call_a, OK_EMPTY);
+	send_told(&a, OK_EMPTY, &call_a, TOLD_MIXED);
+	/* Whoever has begun to be answered is over with that. */
+	feed_send(&b, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no");
+	next_batch(&a, GET("/a"));
+	send_told(&call_a, GET("/for-a"), &a, TOLD);
+	feed_end();
+	assert_int_equal(children_of("/unknown", NULL, EVIDENCE_UNKNOWN), 1);
+	assert_int_equal(children_of("/for-a", "/a", EVIDENCE_TURN), 1);
+}
+
+/* A request that came in the same batch has not been seen to wait yet. */
+static void another_in_batch(void **state)
+{
+	(void)state;
+	start();
+	next_batch(&b, GET("/b"));
+	feed_recv(&a, GET("/a"));
+	send_told(&call_a, GET("/for-a"), &a, TOLD);
+	feed_end();
+	assert_int_equal(children_of("/for-a", "/a", EVIDENCE_TURN), 1);
+}
+
+/* No connection was left: another call may have waited for the one that is used next. */
+static void connection_freed(void **state)
+{
+	(void)state;
+	start();
+	next_batch(&a, GET("/a"));
+	feed_recv(&b, GET("/b"));
+	send_told(&call_a, GET("/for-a"), &a, TOLD);
+	send_told(&call_b, GET("/for-b"), &b, TOLD);
+	next_batch(&call_a, OK_EMPTY);
+	send_told(&call_a, GET("/unknown"), &call_a, TOLD);
+	next_batch(&call_a, OK_EMPTY);
+	send_told(&a, OK_EMPTY, &call_a, TOLD_MIXED);
+	/* It is left over for a round of the loop, and so nobody has waited. */
+	next_batch(&a, GET("/a"));
+	send_told(&a, OK_EMPTY, &a, TOLD);
+	next_batch(&call_b, OK_EMPTY);
+	send_told(&call_b, GET("/for-b"), &call_b, TOLD);
+	feed_end();
+	assert_int_equal(children_of("/for-a", "/a", EVIDENCE_ASYNC_ID), 1);
+	assert_int_equal(children_of("/unknown", NULL, EVIDENCE_UNKNOWN), 1);
+	assert_int_equal(children_of("/for-b", "/b", EVIDENCE_TURN), 2);
+}
+
+/* Pipelined requests are not told apart. */
+static void several(void **state)
+{
+	(void)state;
+	start();
+	next_batch(&a, GET("/a") GET("/a2"));
+	send_told(&call_a, GET("/unknown"), &a, TOLD);
+	feed_end();
+	assert_int_equal(children_of("/unknown", NULL, EVIDENCE_UNKNOWN), 1);
+}
+
+/* What the turn has received is gone: nobody is known for it. */
+static void turn_gone(void **state)
+{
+	(void)state;
+	start();
+	next_batch(&a, GET("/a"));
+	feed_recv(&b, GET("/b"));
+	feed_send(&a, OK_EMPTY);
+	send_told(&call_a, GET("/unknown"), &a, TOLD);
+	feed_end();
+	assert_int_equal(children_of("/unknown", NULL, EVIDENCE_UNKNOWN), 1);
+}
+
+/* Calls on a connection that nobody can read are waited for, too, and their answers bring the request back.
+ */
+static void unread(void **state)
+{
+	struct end call_c;
+
+	(void)state;
+	start();
+	call_c = own(5, false);
+	next_batch(&b, GET("/b"));
+	send_told(&call_b, "\1\2\3\4\5\6\7\10", &b, TOLD);
+	next_batch(&a, GET("/a"));
+	send_told(&call_a, GET("/for-a"), &a, TOLD);
+	next_batch(&call_b, "\1\2\3\4\5\6\7\10");
+	feed_recv(&call_a, OK_EMPTY);
+	send_told(&call_c, GET("/for-b"), &call_b, TOLD);
+	feed_end();
+	assert_int_equal(children_of("/for-a", "/a", EVIDENCE_TURN), 1);
+	assert_int_equal(children_of("/for-b", "/b", EVIDENCE_ASYNC_ID), 1);
+}
+
+/* Two wait for an answer there: whose it is that comes cannot be told. */
+static void unread_by_many(void **state)
+{
+	(void)state;
+	start();
+	next_batch(&b, GET("/b"));
+	send_told(&call_b, "\1\2\3\4\5\6\7\10", &b, TOLD);
+	next_batch(&a, GET("/a"));
+	send_told(&call_b, "\1\2\3\4\5\6\7\10", &a, TOLD);
+	next_batch(&call_b, "\1\2\3\4\5\6\7\10");
+	send_told(&call_a, GET("/unknown"), &call_b, TOLD);
+	feed_end();
+	assert_int_equal(children_of("/unknown", NULL, EVIDENCE_UNKNOWN), 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		spine_test(put_off),          spine_test(answered),       spine_test(answered_to_another),
+		spine_test(answered_maybe),   spine_test(another_waits),  spine_test(another_in_batch),
+		spine_test(connection_freed), spine_test(several),        spine_test(turn_gone),
+		spine_test(unread),           spine_test(unread_by_many),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
