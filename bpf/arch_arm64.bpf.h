@@ -62,6 +62,11 @@ static __always_inline void function_args(const struct pt_regs *regs, __u64 args
 
 #define FUNCTION_RESULT(regs) ((regs)->regs[0])
 
+static __always_inline __u64 register_of(const struct pt_regs *regs, __u64 number)
+{
+	return number ? 0 : FUNCTION_RESULT(regs); /* nobody asks for others */
+}
+
 /* Of a function that was just entered. */
 #define FUNCTION_ADDRESS(regs) ((regs)->pc)
 

@@ -59,6 +59,16 @@ static __always_inline void function_args(const struct pt_regs *regs, __u64 args
 
 #define FUNCTION_RESULT(regs) ((regs)->ax)
 
+/* As instructions number them, Intel SDM volume 2, section 2.1.5 and table 3-1. */
+static __always_inline __u64 register_of(const struct pt_regs *regs, __u64 number)
+{
+	const __u64 values[] = { regs->ax,  regs->cx,  regs->dx,  regs->bx, 0,         regs->bp,
+				 regs->si,  regs->di,  regs->r8,  regs->r9, regs->r10, regs->r11,
+				 regs->r12, regs->r13, regs->r14, regs->r15 };
+
+	return values[number % (sizeof(values) / sizeof(values[0]))];
+}
+
 /* Of a function that was just entered. */
 #define FUNCTION_ADDRESS(regs) ((regs)->ip)
 

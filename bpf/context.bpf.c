@@ -69,24 +69,27 @@ int context__copying(struct pt_regs *regs)
 }
 
 /*
- * A new context is returned: a copy of the current one, if that is what the thread was asked for, else of one
- * that is not known.
+ * A new context is to be returned, in the register that the cookie tells; NULL: there is no room for one. It
+ * is a copy of the current one, if that is what the thread was asked for, else of one that is not known.
  */
 SEC("uprobe")
 int context__copied(struct pt_regs *regs)
 {
-	struct context_key key = { .address = FUNCTION_RESULT(regs),
+	struct context_key key = { .address = register_of(regs, bpf_get_attach_cookie(regs)),
 				   .pid = bpf_get_current_pid_tgid() >> 32 };
 	struct context c = { .created_ns = bpf_ktime_get_ns() }, *from = NULL;
 	struct cause *thread = cause_of_thread(bpf_get_current_task_btf());
 	__u64 current;
+	bool copied;
 
-	if (!thread || !thread->context_at || !key.address || !is_target(key.pid))
+	if (!thread || !thread->context_at || !is_target(key.pid))
 		return 0;
-	if (thread->copying &&
-	    bpf_probe_read_user(&current, sizeof(current), (void *)thread->context_at) == 0)
-		from = context_find(key.pid, current);
+	copied = thread->copying;
 	thread->copying = false;
+	if (!key.address)
+		return 0;
+	if (copied && bpf_probe_read_user(&current, sizeof(current), (void *)thread->context_at) == 0)
+		from = context_find(key.pid, current);
 	if (from) {
 		c.from[0] = from->id;
 		__builtin_memcpy(&c.from[1], from->from, sizeof(c.from) - sizeof(c.from[0]));

@@ -208,7 +208,7 @@ struct function_reads {
 struct sqlite_file {
 	event_u32 text_offset; /* of the pointer to a statement's text, in the statement; 0: not known */
 	event_u32 exec_len;    /* bytes of sqlite3_exec() ... */
-	event_s64 exec_from;   /* ... and where it starts, from sqlite3_step() on */
+	event_s64 exec_from;   /* ... and where it starts, from the probe on sqlite3_step() on */
 };
 
 /* An execution of a statement of SQLite. h.flags are those of its start. */

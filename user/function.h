@@ -59,6 +59,7 @@ struct function {
 	struct function_reads reads;
 	struct value values[READS_MAX]; /* of each read */
 	struct error_rule rule;
+	unsigned steps; /* of its probes: on instructions that the kernel executes step by step */
 };
 
 /* Reserves room; not for the hot path. Returns 0 or -ENOMEM. */

@@ -505,7 +505,7 @@ int hook_check(FILE *out, bool json)
 		.capture_len = 4096, .ring_len = 1 << 16, .functions_len = 1, .sqlite = true
 	};
 	const struct plan_kernel *functions;
-	char cost[64];
+	char cost[128];
 	bool first = true, complete = false;
 	struct utsname kernel;
 	struct btf *btf;
@@ -528,8 +528,11 @@ int hook_check(FILE *out, bool json)
 	err = complete ? hook_open(&config) : -ENOTSUP;
 	functions = err ? NULL : hook_functions();
 	if (functions)
-		snprintf(cost, sizeof(cost), "a traced call takes %.1f us longer",
-			 (double)functions->call_ns / 1e3);
+		snprintf(
+			cost, sizeof(cost),
+			"a traced call takes %.1f us longer, %.1f if the function does not start with a push",
+			(double)functions->call_ns / 1e3,
+			(double)(functions->call_ns + functions->step_ns) / 1e3);
 	check_line(out, json, &first, "probes on functions", functions,
 		   functions ? cost : "--function does not work here");
 	if (functions)

@@ -58,6 +58,42 @@ static void kinds(void **state)
 	}
 }
 
+/* A probe is put where the kernel need not execute an instruction step by step, if that can be. */
+static void entries(void **state)
+{
+	static const struct {
+		const char *code;
+		uint64_t mark_len;
+		bool steps;
+	} cases[] = {
+		{ "push %rbp", 0, false },          { "push %r12", 0, false },
+		{ "endbr64; push %rbx", 4, false }, { "endbr64; push %r15", 4, false },
+		{ "sub $8, %rsp", 0, true },        { "endbr64; mov %rdi, %rax", 4, true },
+		{ "endbr32; push %rbx", 0, true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		char code[256];
+		struct object *o;
+		struct symbol s;
+
+		snprintf(code, sizeof(code),
+			 ".globl f\n.type f, @function\nf: %s\n nop\n nop\n ret\n.size f, . - f\n"
+			 ".section .note.GNU-stack\n",
+			 cases[i].code);
+		write_file("entry.s", code);
+		shell("gcc -shared -nostdlib -o entry entry.s");
+		o = open_object("entry");
+		s = find_function(o, "f").symbol;
+		assert_int_equal(s.entry - s.offset, cases[i].mark_len);
+		assert_int_equal(s.steps, cases[i].steps);
+		assert_int_equal(symbol_at(o, s.address, &s), 0);
+		assert_int_equal(s.entry - s.offset, cases[i].mark_len);
+		object_close(o);
+	}
+}
+
 static void by_address(void **state)
 {
 	struct symbol at, inside, nowhere;
@@ -204,9 +240,9 @@ static void no_objects(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(kinds),      cmocka_unit_test(by_address), cmocka_unit_test(stripped),
-		cmocka_unit_test(debug_link), cmocka_unit_test(build_id),   cmocka_unit_test(refused),
-		cmocka_unit_test(no_objects),
+		cmocka_unit_test(kinds),    cmocka_unit_test(entries),    cmocka_unit_test(by_address),
+		cmocka_unit_test(stripped), cmocka_unit_test(debug_link), cmocka_unit_test(build_id),
+		cmocka_unit_test(refused),  cmocka_unit_test(no_objects),
 	};
 
 	return cmocka_run_group_tests(tests, compile_setup, compile_teardown);

@@ -47,7 +47,7 @@ static const char *put(const struct object *o, const struct mapping *m, const st
 		return "on this architecture it is not known where it keeps its async ids";
 	if ((refusal = function_refusal(&code->batch_over, m)))
 		return refusal;
-	*ret_link = bpf_program__attach_uprobe_opts(programs.batch_over, -1, m->path, code->batch_over.offset,
+	*ret_link = bpf_program__attach_uprobe_opts(programs.batch_over, -1, m->path, code->batch_over.entry,
 						    &opts);
 	return *ret_link ? NULL : strerror(errno);
 }

@@ -214,7 +214,7 @@ static int trace(struct look *l, const struct symbol *s)
 	struct function *f;
 	int err;
 
-	if (why || is_placed(l, s->offset)) {
+	if (why || is_placed(l, s->entry)) {
 		l->wish->found |= !why;
 		if (why)
 			refuse(l, s->name, why);
@@ -229,16 +229,17 @@ static int trace(struct look *l, const struct symbol *s)
 		snprintf(f->name, sizeof(f->name), "%s", s->name);
 	else
 		snprintf(f->name, sizeof(f->name), "0x%llx", (unsigned long long)s->address);
+	f->steps = s->steps + (returns.len > 0);
 	err = add_values(l, f, s);
 	l->wish->refused |= err != 0;
-	if (!err && !paused && (err = kernel->attach(f, l->path, s->offset, &returns)))
+	if (!err && !paused && (err = kernel->attach(f, l->path, s->entry, &returns)))
 		refuse(l, s->name, strerror(-err));
 	if (err) {
 		function_drop(f);
 		return 0;
 	}
 	places[f->number].file = l->file;
-	places[f->number].offset = s->offset;
+	places[f->number].offset = s->entry;
 	places[f->number].returns = returns;
 	places[f->number].on = !paused;
 	l->wish->found = true;

@@ -17,7 +17,8 @@ struct plan_kernel {
 	uint64_t (*hits)(uint32_t number);
 	/* Do return probes kill a process that has a seccomp filter? */
 	bool (*return_is_filtered)(void);
-	uint64_t call_ns; /* what a traced call costs its thread */
+	uint64_t call_ns; /* what a traced call costs its thread ... */
+	uint64_t step_ns; /* ... and each of the function's steps beside that */
 };
 
 /* The configuration's functions were parsed before, and both arguments are borrowed. Returns 0 or -errno. */

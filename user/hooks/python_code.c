@@ -7,7 +7,6 @@
 
 #define DECODED     64 /* instructions that are looked at */
 #define CALLS       3  /* functions that are looked into for what one does */
-#define JUMPS       2  /* ... and jumps that are followed on the way to where it returns */
 #define METHODS_MAX 16
 
 /* Of Include/cpython/object.h and Include/methodobject.h: where a type has its methods, and what one is. */
@@ -231,37 +230,6 @@ static bool find_context(const struct object *o, const struct symbol *copy, stru
 	return w.found;
 }
 
-/*
- * The instruction by which a function returns, or the one that it ends with a jump to. If there are others,
- * what returns by them is not seen. 0: there is none nearby.
- */
-static uint64_t find_return(const struct object *o, struct symbol s)
-{
-	ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
-	ZydisDecodedInstruction i;
-	ZydisDecoder decoder;
-	size_t size;
-	const char *file = elf_rawfile(o->elf, &size);
-	uint64_t at = 0, target;
-
-	ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
-	for (int n = 0, jumps = 0; n < DECODED && file && s.offset + at < size; n++, at += i.length) {
-		if (ZYAN_FAILED(ZydisDecoderDecodeFull(&decoder, file + s.offset + at, size - s.offset - at,
-						       &i, operands)))
-			return 0;
-		if (i.meta.category == ZYDIS_CATEGORY_RET)
-			return s.offset + at;
-		if (i.meta.category != ZYDIS_CATEGORY_UNCOND_BR)
-			continue;
-		if (++jumps > JUMPS ||
-		    ZYAN_FAILED(ZydisCalcAbsoluteAddress(&i, operands, s.address + at, &target)) ||
-		    symbol_at(o, target, &s))
-			return 0;
-		at = (uint64_t)0 - i.length;
-	}
-	return 0;
-}
-
 struct functions {
 	struct symbol copy, copy_of, make; /* size 0: not seen */
 };
@@ -282,14 +250,15 @@ static int see_symbol(const struct symbol *s, void *arg)
 /* Whatever makes a context may put it where another one was: none must be missed. */
 static int add_made(const struct object *o, const struct symbol *s, struct python_code *code)
 {
-	uint64_t offset = find_return(o, *s);
+	struct result_point point;
+	int err = result_find(o, s, &point);
 
-	for (size_t i = 0; i < code->made_len; i++)
-		if (code->made[i] == offset)
+	for (size_t i = 0; i < code->made_len && !err; i++)
+		if (code->made[i].offset == point.offset)
 			return 0;
-	if (offset)
-		code->made[code->made_len++] = offset;
-	return offset ? 0 : -ENOTSUP;
+	if (!err)
+		code->made[code->made_len++] = point;
+	return err;
 }
 
 int python_code_read(const struct object *o, struct python_code *ret_code)

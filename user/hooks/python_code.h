@@ -3,17 +3,16 @@
 #pragma once
 
 #include "../../bpf/event.h"
-#include "symbol.h"
+#include "result.h"
 
 #define PYTHON_COPY     "PyContext_CopyCurrent"
 #define PYTHON_MADE_MAX 4
 
 struct python_code {
-	struct python python;           /* its addresses are as the file counts */
-	struct symbol copy;             /* PYTHON_COPY; its texts are the object's */
-	uint64_t made[PYTHON_MADE_MAX]; /* where whatever makes a context returns it, offsets in the file ...
-					 */
-	size_t made_len;                /* ... each once; copies of the current one first */
+	struct python python;                      /* its addresses are as the file counts */
+	struct symbol copy;                        /* PYTHON_COPY; its texts are the object's */
+	struct result_point made[PYTHON_MADE_MAX]; /* where whatever makes a context has it ... */
+	size_t made_len;                           /* ... each once; copies of the current one first */
 };
 
 /*

@@ -65,12 +65,14 @@ static const char *put(const struct object *o, const struct mapping *m, struct f
 	if ((refusal = function_refusal(&code->copy, m)))
 		return refusal;
 	for (size_t i = 0; i < code->made_len; i++) {
-		f->made[i] =
-			bpf_program__attach_uprobe_opts(programs.copied, -1, m->path, code->made[i], NULL);
+		DECLARE_LIBBPF_OPTS(bpf_uprobe_opts, opts, .bpf_cookie = code->made[i].reg);
+
+		f->made[i] = bpf_program__attach_uprobe_opts(programs.copied, -1, m->path,
+							     code->made[i].offset, &opts);
 		if (!f->made[i])
 			return strerror(errno);
 	}
-	f->copying = bpf_program__attach_uprobe_opts(programs.copying, -1, m->path, code->copy.offset, NULL);
+	f->copying = bpf_program__attach_uprobe_opts(programs.copying, -1, m->path, code->copy.entry, NULL);
 	return f->copying ? NULL : strerror(errno);
 }
 

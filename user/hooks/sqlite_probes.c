@@ -166,7 +166,7 @@ static int put_all(const struct found *f, const char *path, uint32_t number)
 	int err = 0;
 
 	for (int i = 0; i < POINT_SQL && !err; i++)
-		err = put((enum point)i, path, f->symbols[i].offset, number, &probes[number][i]);
+		err = put((enum point)i, path, f->symbols[i].entry, number, &probes[number][i]);
 	if (err)
 		take_off(probes[number]);
 	return err;
@@ -190,7 +190,8 @@ static void trace(const struct found *f, const struct object *object, const char
 {
 	const struct symbol *step = &f->symbols[POINT_STEP], *exec = &f->symbols[POINT_EXEC];
 	struct sqlite_file file = { .exec_len = (uint32_t)exec->size,
-				    .exec_from = (int64_t)(exec->address - step->address) };
+				    .exec_from = (int64_t)(exec->address - step->address) -
+						 (int64_t)(step->entry - step->offset) };
 	uint32_t number = (uint32_t)traced_len;
 	int err;
 

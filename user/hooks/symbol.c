@@ -10,7 +10,9 @@
 
 #define SIZE_MIN 4 /* bytes of a function; a shorter one has no body to speak of */
 
-#define INT3 0xcc /* x86: a breakpoint in the file itself */
+#define INT3  0xcc /* x86: a breakpoint in the file itself */
+#define REX_B 0x41
+#define PUSH  0x50 /* and the seven after it: each of a register */
 
 static bool has_section(Elf *elf, const char *name)
 {
@@ -150,13 +152,12 @@ void object_close(struct object *o)
 	free(o);
 }
 
-/* Where the code at an address lies in the file. Sets *ret_offset and how many bytes of code follow. */
-static bool find_offset(const struct object *o, uint64_t address, uint64_t *ret_offset, uint64_t *ret_room)
+int object_code(const struct object *o, uint64_t address, uint64_t *ret_offset, uint64_t *ret_len)
 {
 	size_t n;
 
 	if (elf_getphdrnum(o->elf, &n))
-		return false;
+		return -ENOENT;
 	for (size_t i = 0; i < n; i++) {
 		GElf_Phdr p;
 
@@ -164,10 +165,10 @@ static bool find_offset(const struct object *o, uint64_t address, uint64_t *ret_
 		    address < p.p_vaddr || address - p.p_vaddr >= p.p_filesz)
 			continue;
 		*ret_offset = address - p.p_vaddr + p.p_offset;
-		*ret_room = p.p_filesz - (address - p.p_vaddr);
-		return true;
+		*ret_len = p.p_filesz - (address - p.p_vaddr);
+		return 0;
 	}
-	return false;
+	return -ENOENT;
 }
 
 static bool is_breakpoint(const struct object *o, uint64_t offset)
@@ -177,6 +178,28 @@ static bool is_breakpoint(const struct object *o, uint64_t offset)
 
 	return o->convention->machine == EM_X86_64 && bytes && offset < size &&
 	       (unsigned char)bytes[offset] == INT3;
+}
+
+/*
+ * Where a probe on its entry is put: behind the mark of an indirect branch's target, if there is one. The
+ * kernel emulates what most functions begin with, a push (arch/x86/kernel/uprobes.c, push_setup_xol_ops()),
+ * but would execute the mark step by step, which takes up to ten times as long.
+ */
+static void find_entry(const struct object *o, struct symbol *s)
+{
+	static const unsigned char endbr64[] = { 0xf3, 0x0f, 0x1e, 0xfa };
+	size_t size;
+	const unsigned char *bytes = (const unsigned char *)elf_rawfile(o->elf, &size), *at;
+
+	s->entry = s->offset;
+	if (o->convention->machine != EM_X86_64 || !bytes || s->offset > size ||
+	    size - s->offset < sizeof(endbr64) + 2)
+		return;
+	if (memcmp(bytes + s->offset, endbr64, sizeof(endbr64)) == 0)
+		s->entry += sizeof(endbr64);
+	at = bytes + s->entry;
+	at += *at == REX_B;
+	s->steps = *at < PUSH || *at >= PUSH + 8;
 }
 
 bool symbol_is_part(const char *name, size_t *ret_name_len)
@@ -199,7 +222,7 @@ static const char *refusal_of(const struct object *o, const struct symbol *s)
 		return "no function, but a part of one";
 	if (s->size && s->size < SIZE_MIN)
 		return "too short";
-	if (is_breakpoint(o, s->offset))
+	if (is_breakpoint(o, s->entry))
 		return "it starts with a breakpoint";
 	return NULL;
 }
@@ -210,7 +233,7 @@ static bool read_symbol(const struct object *o, int i, struct symbol *ret_symbol
 	GElf_Sym sym;
 	GElf_Addr address;
 	GElf_Word section;
-	uint64_t room;
+	uint64_t len;
 	const char *name = dwfl_module_getsym_info(o->module, i, &sym, &address, &section, NULL, NULL);
 	int type = GELF_ST_TYPE(sym.st_info);
 
@@ -226,8 +249,9 @@ static bool read_symbol(const struct object *o, int i, struct symbol *ret_symbol
 				       .global = GELF_ST_BIND(sym.st_info) != STB_LOCAL };
 	if (!ret_symbol->global)
 		ret_symbol->file = *file;
-	if (!find_offset(o, ret_symbol->address, &ret_symbol->offset, &room))
+	if (object_code(o, ret_symbol->address, &ret_symbol->offset, &len))
 		return false;
+	find_entry(o, ret_symbol);
 	ret_symbol->refusal = type == STT_GNU_IFUNC ? "its code is chosen when the program starts"
 						    : refusal_of(o, ret_symbol);
 	return true;
@@ -250,10 +274,11 @@ int symbol_at(const struct object *o, uint64_t address, struct symbol *ret_symbo
 	int n = dwfl_module_getsymtab(o->module);
 	const char *file = NULL;
 	struct symbol s = { .name = "", .address = address };
-	uint64_t room;
+	uint64_t len;
 
-	if (!find_offset(o, address, &s.offset, &room))
+	if (object_code(o, address, &s.offset, &len))
 		return -ENOENT;
+	find_entry(o, &s);
 	s.refusal = refusal_of(o, &s);
 	*ret_symbol = s;
 	for (int i = 1; i < n; i++)

@@ -26,6 +26,8 @@ struct symbol {
 	const char *file; /* source file of a local symbol; NULL: not said */
 	uint64_t address; /* as the file counts */
 	uint64_t offset;  /* in the file */
+	uint64_t entry;   /* ... where a probe on its entry is put */
+	bool steps;       /* ... on an instruction that the kernel executes step by step */
 	uint64_t size;    /* 0: not said */
 	bool global;
 	const char *refusal; /* why it cannot be traced; NULL: it can be */
@@ -37,6 +39,9 @@ struct symbol {
  */
 int object_open(const char *path, const char *root, struct object **ret_object);
 void object_close(struct object *object);
+
+/* Where in the file the code at an address is, and how much follows. Returns 0 or -ENOENT: none is there. */
+int object_code(const struct object *object, uint64_t address, uint64_t *ret_offset, uint64_t *ret_len);
 
 /* Calls see() for each function until it returns other than 0, and returns that. */
 int symbols_each(const struct object *object, int (*see)(const struct symbol *symbol, void *arg), void *arg);

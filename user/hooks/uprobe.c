@@ -105,31 +105,45 @@ static uint64_t hits(uint32_t number)
 	return probes_count(hits_fd, number);
 }
 
-/* A function of our own to try probes on. */
+/* Functions of our own to try probes on: the kernel emulates what the first one starts with, where it does
+ * that. */
+#if defined(__x86_64__)
+static __attribute__((naked, noinline)) void tried(void)
+{
+	__asm__ volatile("push %rbp\n\tpop %rbp\n\tret");
+}
+#else
 static __attribute__((noinline)) void tried(void)
 {
 	__asm__ volatile("");
 }
+#endif
 
+static __attribute__((noinline)) void tried_by_step(void)
+{
+	__asm__ volatile("");
+}
+
+/* *arg: an address, made an offset. */
 static int see_own(const struct mapping *m, void *arg)
 {
-	uint64_t at = (uint64_t)(uintptr_t)tried;
+	uint64_t *at = arg;
 
-	if (at < m->start || at >= m->end)
+	if (*at < m->start || *at >= m->end)
 		return 0;
-	*(uint64_t *)arg = at - m->start + m->offset;
+	*at += m->offset - m->start;
 	return 1;
 }
 
-/* On tried(), with a cookie that is no function's number. */
-static int put_on_own(struct probe *p)
+/* On one of ours, with a cookie that is no function's number. */
+static int put_on_own(void (*own)(void), struct probe *p)
 {
 	struct returns by_probe = { 0 };
-	uint64_t offset;
+	uint64_t at = (uint64_t)(uintptr_t)own;
 
-	if (mappings_each((uint32_t)getpid(), see_own, &offset) != 1)
+	if (mappings_each((uint32_t)getpid(), see_own, &at) != 1)
 		return -ENOENT;
-	return put(p, "/proc/self/exe", offset, &by_probe, FUNCTIONS_MAX);
+	return put(p, "/proc/self/exe", at, &by_probe, FUNCTIONS_MAX);
 }
 
 static uint64_t clock_ns(void)
@@ -148,18 +162,32 @@ static int by_size(const void *a, const void *b)
 }
 
 /* The median, so that an interruption does not count. */
-static uint64_t time_call(void)
+static uint64_t time_calls(void (*own)(void))
 {
 	uint64_t took[SAMPLES];
 
 	for (int i = 0; i < SAMPLES; i++) {
 		uint64_t start = clock_ns();
 
-		tried();
+		own();
 		took[i] = clock_ns() - start;
 	}
 	qsort(took, SAMPLES, sizeof(took[0]), by_size);
 	return took[SAMPLES / 2];
+}
+
+/* What a probed call takes; 0: there are no probes. */
+static uint64_t time_probed(void (*own)(void), int *ret_err)
+{
+	struct probe p = { 0 };
+	uint64_t ns;
+
+	*ret_err = put_on_own(own, &p);
+	if (*ret_err)
+		return 0;
+	ns = time_calls(own);
+	take_off(&p);
+	return ns;
 }
 
 /* In a process of its own: a filter that kills who makes the system call of return probes. */
@@ -192,7 +220,7 @@ static bool return_is_filtered(void)
 
 	if (known >= 0)
 		return known;
-	if (put_on_own(&p))
+	if (put_on_own(tried, &p))
 		return true;
 	pid = fork();
 	if (pid == 0)
@@ -216,17 +244,16 @@ static struct plan_kernel kernel = {
 const struct plan_kernel *probes_open(const struct probe_programs *function_programs, int functions_map,
 				      int hits_map, int *ret_err)
 {
-	struct probe p = { 0 };
+	uint64_t by_step_ns = 0;
 
 	programs = *function_programs;
 	functions_fd = functions_map;
 	hits_fd = hits_map;
-	*ret_err = put_on_own(&p);
-	if (*ret_err)
-		return NULL;
-	kernel.call_ns = time_call();
-	take_off(&p);
-	return &kernel;
+	kernel.call_ns = time_probed(tried, ret_err);
+	if (!*ret_err)
+		by_step_ns = time_probed(tried_by_step, ret_err);
+	kernel.step_ns = by_step_ns > kernel.call_ns ? by_step_ns - kernel.call_ns : 0;
+	return *ret_err ? NULL : &kernel;
 }
 
 void probes_close(void)
