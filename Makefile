@@ -62,7 +62,7 @@ BACKEND_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard service/base/*.c service/backe
 BENCH := $(addprefix $(B)/bench/,pace echo idle call)
 UNIT := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/*_test.c))
 FUZZ := $(patsubst tests/fuzz/%.c,$(K)/fuzz/%,$(wildcard tests/fuzz/*.c))
-FUZZ_ELF := $(addprefix $(K)/fuzz/elf.seeds/,4.so 5.o global.so thread.so node.so)
+FUZZ_ELF := $(addprefix $(K)/fuzz/elf.seeds/,4.so 5.o global.so thread.so node.so go)
 
 all: $(B)/spanhook services ## build everything
 services: $(B)/order-service $(B)/order-service-incode $(B)/backend ## build the example services
@@ -135,7 +135,10 @@ $(K)/fuzz/elf.seeds/global.so $(K)/fuzz/elf.seeds/thread.so: tests/fuzz/elf/cont
 $(K)/fuzz/elf.seeds/node.so: tests/fuzz/elf/async_ids.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) -O2 -fPIC -shared -nostdlib -DTRIGGER=1 -o $@ $<
-$(filter-out %/global.so %/thread.so %/node.so,$(FUZZ_ELF)): $(K)/fuzz/elf.seeds/%: tests/fuzz/elf/shop.c
+$(K)/fuzz/elf.seeds/go: tests/fuzz/elf/goroutines.S
+	@mkdir -p $(@D)
+	$(Q)$(CC) -nostdlib -static -no-pie -Wl,-e0 -o $@ $<
+$(filter-out %/global.so %/thread.so %/node.so %/go,$(FUZZ_ELF)): $(K)/fuzz/elf.seeds/%: tests/fuzz/elf/shop.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) -g -gdwarf-$(basename $*) -O1 $(if $(filter %.so,$*),-shared -nostdlib,-c) -o $@ $<
 $(K)/fuzz/elf: | $(FUZZ_ELF)

@@ -67,6 +67,11 @@ static __always_inline __u64 register_of(const struct pt_regs *regs, __u64 numbe
 	return number ? 0 : FUNCTION_RESULT(regs); /* nobody asks for others */
 }
 
+/* Of Go, src/cmd/compile/abi-internal.md: the current goroutine, and the first arguments. */
+#define GO_G(regs)    ((regs)->regs[28])
+#define GO_ARG1(regs) ((regs)->regs[0])
+#define GO_ARG2(regs) ((regs)->regs[1])
+
 /* Of a function that was just entered. */
 #define FUNCTION_ADDRESS(regs) ((regs)->pc)
 

@@ -69,6 +69,11 @@ static __always_inline __u64 register_of(const struct pt_regs *regs, __u64 numbe
 	return values[number % (sizeof(values) / sizeof(values[0]))];
 }
 
+/* Of Go, src/cmd/compile/abi-internal.md: the current goroutine, and the first arguments. */
+#define GO_G(regs)    ((regs)->r14)
+#define GO_ARG1(regs) ((regs)->ax)
+#define GO_ARG2(regs) ((regs)->bx)
+
 /* Of a function that was just entered. */
 #define FUNCTION_ADDRESS(regs) ((regs)->ip)
 

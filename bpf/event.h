@@ -53,6 +53,8 @@ enum event_flag {
 	EVENT_LOST = 1 << 12,    /* something was lost since the last event that says so */
 	EVENT_TOLD =
 		1 << 13, /* data, conn: the thread's runtime tells what it works for: woken_sock, woken_pos */
+	EVENT_GOROUTINE =
+		1 << 14, /* data, conn: done by a goroutine, which goes from thread to thread (go.bpf.h) */
 };
 
 struct event {
@@ -231,6 +233,7 @@ struct settings {
 	event_u8 exact_turns;     /* the ends of turns are seen (turns.bpf.c) */
 	event_u8 python_contexts; /* the contexts of Python are followed (context.bpf.c) */
 	event_u8 node_async_ids;  /* the async ids of Node.js are (node.bpf.c) */
+	event_u8 goroutines;      /* the goroutines of Go are (go.bpf.c) */
 	event_u8 watch_ports;     /* who listens on a port of the map `ports` becomes a target */
 };
 
@@ -243,6 +246,9 @@ struct limits {
 	event_u32 one_of;      /* of so many connections one is followed: SAMPLED_ONE_OF; 0 and 1: all are */
 	event_u32 epoch;       /* of probes on functions: calls of an earlier one may be over, unseen */
 };
+
+#define GOS_MAX        1024
+#define GOROUTINES_MAX 8192 /* that are remembered */
 
 #define PYTHONS_MAX   1024
 #define CONTEXTS_MAX  8192 /* that are remembered */

@@ -66,6 +66,7 @@ struct sock_state {
 	__u32 rx_pos;
 	__u32 capture_left; /* bytes that may still be captured in this direction's turn */
 	__u32 unix_key;     /* unix_key(); 0: not asked for yet */
+	__u64 received_ns;  /* when it received something last */
 	__u16 flags;        /* EVENT_FRESH, EVENT_CLIENT */
 	__u8 last_dir;      /* EVENT_TX or 0, of the last event; 0xff: none yet */
 	__u8 whole;         /* it is among `wholes` */
@@ -88,12 +89,15 @@ struct cause {
 	__u64 woken_sock; /* what the thread that woke it last had received, 0: nothing ... */
 	__u32 woken_pos;
 	__u64 woken_switches; /* ... while its own switches are so many (sched.bpf.c) */
-	__u64 context_at; /* where its interpreter keeps its context of Python; 0: not known (context.bpf.c)
-			   */
-	bool copying;     /* ... and it makes a copy of that one */
-	bool over;        /* it has asked its event loop for more since (turns.bpf.c) */
-	bool seen;        /* a program has seen the socket call that it is in */
-	bool node;        /* it runs Node.js (node.bpf.h) */
+	__u64 context_at;  /* where its interpreter keeps its context of Python; 0: not known (context.bpf.c)
+			    */
+	bool copying;      /* ... and it makes a copy of that one */
+	bool over;         /* it has asked its event loop for more since (turns.bpf.c) */
+	bool seen;         /* a program has seen the socket call that it is in */
+	bool node;         /* it runs Node.js (node.bpf.h) */
+	__u64 starting;    /* the goroutine that starts another one on it just now; 0: none does */
+	__u32 goid_offset; /* of Go: as goid_offset() says, when `gos` was looked at last ... */
+	__u32 gos_generation; /* ... which was at this change of it (go.bpf.h) */
 };
 
 struct {

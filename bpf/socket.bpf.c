@@ -9,6 +9,7 @@
 #include "cause.bpf.h"
 #include "context.bpf.h"
 #include "emit.bpf.h"
+#include "go.bpf.h"
 #include "node.bpf.h"
 #include "payload.bpf.h"
 #include "sock.bpf.h"
@@ -43,6 +44,7 @@ static __always_inline void announce(struct sock *sk, struct sock_state *s, stru
 	e->h.flags |= waiting_flags(sk);
 	cause_get(task, own, sk, s->id, &cause, &e->h.flags);
 	node_cause(task, own, &cause, &e->h.flags);
+	goroutine_cause(task, own, sk, s->id, s->received_ns, &cause, &e->h.flags);
 	e->cause_sock = cause.sock;
 	e->woken_sock = cause.woken_sock;
 	e->woken_pos = cause.woken_pos;
@@ -210,18 +212,27 @@ static __always_inline void transfer(struct sock *sk, __u64 owner, __u32 slot, _
 	e->len = len;
 	own = cause_of_thread(task);
 	cause_get(task, own, sk, s->id, &cause, &e->h.flags);
-	if (dir)
+	if (dir) {
+		/* A goroutine may never have received anything on this thread. */
+		if (settings.goroutines && !own && gos_generation)
+			own = bpf_task_storage_get(&causes, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 		node_cause(task, own, &cause, &e->h.flags);
-	else
+		goroutine_cause(task, own, sk, s->id, s->received_ns, &cause, &e->h.flags);
+	} else {
 		node_received(task, own, sk, len ? s->id : 0, rx_pos + len);
+		s->received_ns = e->h.time_ns;
+	}
 	e->cause_sock = cause.sock;
 	e->cause_pos = cause.pos;
 	e->woken_sock = cause.woken_sock;
 	e->woken_pos = cause.woken_pos;
 	e->context = context_current(own, owner >> 32);
 	e->h.flags |= waiting_flags(sk);
-	if (!dir && len)
+	if (!dir && len) {
 		cause_set(task, own, sk, s->id, rx_pos + len);
+		if (settings.goroutines && gos_generation)
+			goroutine_received(task, cause_of_thread(task), sk, s->id, rx_pos + len);
+	}
 	if (no_payload || !len || !payload_find(task, &pieces.payload, len)) {
 		e->h.flags |= EVENT_NO_PAYLOAD;
 		emit_without_bytes(e);

@@ -480,9 +480,12 @@ struct verdict cause_of(const struct conn *c)
 	struct moment m = moment_of(c);
 
 	if (t && c->told) {
-		t->told = true;
+		t->told |= !c->goroutine;
 		return told_cause(c, t);
 	}
+	/* A thread of Go works for many at a time. */
+	if (c->goroutine && c->process->open > 1)
+		return (struct verdict){ .reason = UNDECIDED_others };
 	if (t && t->loops && !r && t->order == ORDER_OPEN && t->supposed && !t->supposed->finished)
 		r = t->supposed;
 	v.reason = doubt(t, r, &m);

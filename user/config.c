@@ -41,6 +41,7 @@ static const struct config defaults = {
 	.sqlite = true,
 	.python_contexts = true,
 	.node_async_ids = true,
+	.goroutines = true,
 	.capture_len = 8192,
 	.ring_len = 4 << 20,
 	.connections_max = 65536,

@@ -56,6 +56,7 @@ struct config {
 	bool stats;
 	bool python_contexts; /* the contexts of Python are followed */
 	bool node_async_ids;  /* the async ids of Node.js are */
+	bool goroutines;      /* the goroutines of Go are */
 	bool exact_turns;     /* the ends of event loops' turns are seen, at the cost of every system call */
 
 	const char *config_path;   /* NULL: no configuration file */

@@ -152,6 +152,7 @@ static void set_cause(struct conn *c, const struct event *h, uint64_t cause_sock
 	c->turn_over = h->flags & EVENT_TURN_OVER;
 	c->sampled = h->flags & EVENT_SAMPLED;
 	c->told = h->flags & EVENT_TOLD;
+	c->goroutine = h->flags & EVENT_GOROUTINE;
 }
 
 static void set_position(struct stream *s, uint32_t pos)

@@ -65,7 +65,7 @@ struct conn {
 	bool turn_on, turn_over; /* ... EVENT_TURN_ON, EVENT_TURN_OVER */
 	bool slept;              /* ... the thread had waited since */
 	bool sampled;            /* ... EVENT_SAMPLED */
-	bool told;               /* ... EVENT_TOLD */
+	bool told, goroutine;    /* ... EVENT_TOLD, EVENT_GOROUTINE */
 	bool polled;             /* ... an epoll instance watches the socket */
 	bool nonblock;
 	bool read;               /* its process has read from it */

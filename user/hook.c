@@ -120,6 +120,10 @@ static void leave_out_unwanted(const struct config *config)
 		leave_out("context", &skel->maps.pythons, 1);
 	if (!config->node_async_ids)
 		leave_out("node", NULL, 0);
+	if (config->goroutines)
+		bpf_map__set_max_entries(skel->maps.goroutines, GOROUTINES_MAX);
+	else
+		leave_out("go", NULL, 0);
 }
 
 /* Leaves out the programs whose point or helper is absent; -ENOTSUP when one is required. */
@@ -203,6 +207,7 @@ int hook_open(const struct config *config)
 	skel->rodata->settings.exact_turns = config->exact_turns;
 	skel->rodata->settings.python_contexts = config->python_contexts;
 	skel->rodata->settings.node_async_ids = config->node_async_ids;
+	skel->rodata->settings.goroutines = config->goroutines;
 	skel->rodata->settings.watch_exec = config->exes_len > 0;
 	skel->rodata->settings.watch_ports = watch_ports = config->ports_len > 0;
 	bpf_map__set_max_entries(skel->maps.ring, config->ring_len);
@@ -269,6 +274,17 @@ void hook_node(struct node_programs *ret_programs)
 	};
 }
 
+void hook_go(struct go_programs *ret_programs)
+{
+	*ret_programs = (struct go_programs){
+		.at = { [GO_SENDING] = skel->progs.go__sending,
+			[GO_STARTING] = skel->progs.go__starting,
+			[GO_STARTED] = skel->progs.go__started },
+		.gos_fd = bpf_map__fd(skel->maps.gos),
+		.generation = &skel->bss->gos_generation,
+	};
+}
+
 void hook_limit(const struct limits *l)
 {
 	limits = *l;
@@ -278,6 +294,7 @@ void hook_limit(const struct limits *l)
 
 void hook_detach(void)
 {
+	go_probes_close();
 	node_probes_close();
 	python_probes_close();
 	sqlite_probes_close();
@@ -288,6 +305,7 @@ void hook_detach(void)
 
 void hook_close(void)
 {
+	go_probes_close();
 	node_probes_close();
 	python_probes_close();
 	sqlite_probes_close();

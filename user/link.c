@@ -197,6 +197,9 @@ static bool hold(struct work *w, const struct verdict *v)
 	w->undecided = v->reason;
 	if (context_hold(w))
 		return true;
+	/* What its thread does next may be done by another goroutine. */
+	if (w->conn->goroutine)
+		return false;
 	if ((w->parent_if_blocking = cause_if_blocking(w->conn))) {
 		work_ref(w->parent_if_blocking);
 		cause_call_begun(w->parent_if_blocking);
@@ -321,7 +324,8 @@ void link_connect(struct conn *c)
 	if (c->supposed)
 		work_ref(c->supposed);
 	cause_connecting(c);
-	if (!r)
+	/* What Go opens for one is used by whoever needs it first. */
+	if (!r || c->goroutine)
 		return;
 	work_ref(r);
 	c->connect_for = r;

@@ -154,6 +154,11 @@ static int set_node_async_ids(struct config *c, const char *value)
 	return parse_auto(value, &c->node_async_ids);
 }
 
+static int set_goroutines(struct config *c, const char *value)
+{
+	return parse_auto(value, &c->goroutines);
+}
+
 static int set_output(struct config *c, const char *value)
 {
 	c->output = strcmp(value, "json") == 0 ? OUTPUT_JSON : OUTPUT_TEXT;
@@ -334,6 +339,8 @@ const struct option_row option_rows[] = {
 	  "see for which request each task of Python's asyncio works (default: auto)" },
 	{ "node-async-ids", 0, "auto|off", COMMAND_ATTACH | COMMAND_AGENT, set_node_async_ids,
 	  "see for which request Node.js does what it has put off (default: auto)" },
+	{ "goroutines", 0, "auto|off", COMMAND_ATTACH | COMMAND_AGENT, set_goroutines,
+	  "see for which request each goroutine of Go works (default: auto)" },
 	{ "output", 0, "text|json", COMMAND_ATTACH | COMMAND_CHECK | COMMAND_COMPARE, set_output,
 	  "what is printed: for people, or one JSON object a line (default: text)" },
 	{ "color", 0, "auto|always|never", COMMAND_ATTACH | COMMAND_CHECK, set_color,

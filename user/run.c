@@ -23,6 +23,7 @@
 #include "function_tape.h"
 #include "governor.h"
 #include "hook.h"
+#include "hooks/go_probes.h"
 #include "hooks/look.h"
 #include "hooks/mapping.h"
 #include "hooks/node_probes.h"
@@ -139,6 +140,7 @@ static void look_for_libraries(uint32_t pid)
 	sqlite_probes_look(pid);
 	python_probes_look(pid);
 	node_probes_look(pid);
+	go_probes_look(pid);
 }
 
 static void plan_found(uint32_t pid)
@@ -185,13 +187,14 @@ static void plan_sqlite(const struct config *config)
 	targets_each(sqlite_probes_look);
 }
 
-static bool pythons, nodes; /* the contexts of Python, the async ids of Node.js are followed */
+static bool pythons, nodes, gos; /* contexts of Python, async ids of Node.js, goroutines of Go are followed */
 
 /* Follows them where they run already; later where they are found. */
 static void plan_runtimes(void)
 {
 	struct python_programs python;
 	struct node_programs node;
+	struct go_programs go;
 
 	if (pythons) {
 		hook_python(&python);
@@ -202,6 +205,11 @@ static void plan_runtimes(void)
 		hook_node(&node);
 		node_probes_open(&node);
 		targets_each(node_probes_look);
+	}
+	if (gos) {
+		hook_go(&go);
+		go_probes_open(&go);
+		targets_each(go_probes_look);
 	}
 }
 
@@ -222,6 +230,7 @@ static void switch_functions(bool traced, uint64_t now_ns)
 	sqlite_probes_pause(now_ns);
 	python_probes_close();
 	node_probes_close();
+	go_probes_close();
 }
 
 static void govern(const struct config *config)
@@ -434,6 +443,7 @@ int run(const struct config *config, bool attach)
 	plan_sqlite(config);
 	pythons = config->python_contexts;
 	nodes = config->node_async_ids;
+	gos = config->goroutines;
 	plan_runtimes();
 	targets_on_found(plan_found);
 	if (export_start(config))

@@ -20,9 +20,9 @@ const char *span_kind_name(enum span_kind kind)
 
 const char *evidence_name(enum evidence evidence)
 {
-	static const char *const names[EVIDENCES] = { "unknown", "traceparent", "socket", "request-id",
-						      "thread",  "turn",        "wakeup", "answer",
-						      "context", "async-id" };
+	static const char *const names[EVIDENCES] = { "unknown", "traceparent", "socket",   "request-id",
+						      "thread",  "turn",        "wakeup",   "answer",
+						      "context", "async-id",    "goroutine" };
 
 	return names[evidence];
 }

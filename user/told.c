@@ -26,6 +26,9 @@ static enum undecided doubt(const struct thread *t, const struct conn *c, const 
 		return UNDECIDED_event_lost;
 	if (from == r->conn && from->pending_len > 1)
 		return UNDECIDED_several;
+	/* No other goroutine serves that client. */
+	if (c->goroutine)
+		return UNDECIDED_REASONS;
 	if (c->turn_over)
 		return UNDECIDED_batch;
 	if (quiet_others(c->process, r, t->batch_turn))
@@ -41,7 +44,9 @@ struct verdict told_cause(const struct conn *c, const struct thread *t)
 	struct work *r = from ? from->received_for : NULL;
 	struct verdict v = { .reason = doubt(t, c, from, r) };
 
-	v.evidence = c->woken_sock == c->cause_sock ? EVIDENCE_TURN : EVIDENCE_ASYNC_ID;
+	v.evidence = c->goroutine                     ? EVIDENCE_GOROUTINE
+		     : c->woken_sock == c->cause_sock ? EVIDENCE_TURN
+						      : EVIDENCE_ASYNC_ID;
 	if (v.reason == UNDECIDED_REASONS && from->received_proven) {
 		v.request = r;
 	} else if (v.reason == UNDECIDED_REASONS) {

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../e2e"))
+import gos  # noqa: E402
 from harness import BUILD, Program, can_connect, children, free_port, wait_until  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -201,6 +202,17 @@ def node(mode):
     return lambda f: start_node(f, mode)
 
 
+def go(f):
+    f.start_backends()
+    f.address = free_port()
+    program = os.path.join(BUILD, "accuracy/go/server")
+    try:
+        gos.build(gos.any_go(), f"{HERE}/go", program)
+    except gos.Missing as what:
+        missing(str(what))
+    f.traced = [f.start("go", [program, str(f.address), *map(str, f.backends)], f.address)]
+
+
 def flask(f):
     f.start_backends()
     f.address, f.load_options, f.calls = free_port(), ["closes"], 3
@@ -259,4 +271,5 @@ WORKLOADS = {
     "6c uvicorn, Starlette, httpx": starlette,
     "7 nginx, DNAT between networks": translated,
     "8 three hops": chain,
+    "9 Go": go,
 }

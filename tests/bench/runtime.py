@@ -14,7 +14,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 import workloads  # noqa: E402
 
 # Name → the workload of `make accuracy`, and the option.
-RUNTIMES = {"node": ("5 node", "--node-async-ids"), "python": ("6b aiohttp", "--python-contexts")}
+RUNTIMES = {"node": ("5 node", "--node-async-ids"), "go": ("9 Go", "--goroutines"), "python": ("6b aiohttp", "--python-contexts")}
 OPEN = 8
 REQUESTS_A_SECOND = 1500  # at most, of one that answers
 

@@ -2,11 +2,12 @@
 /*
  * Fuzzes what reads the files of traced processes: the input is a file that is opened, listed and described
  * as --functions-list does, of whose functions every argument is read, and which may be an interpreter of
- * Python, or Node.js. Programs are seeds.
+ * Python, or Node.js, or a program of Go. Programs are seeds.
  */
 #include "fuzz.h"
 
 #include "hooks/dwarf.h"
+#include "hooks/go_code.h"
 #include "hooks/node_code.h"
 #include "hooks/python_code.h"
 
@@ -74,6 +75,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct python_code code;
 	struct node_code node;
+	struct go_code go;
 	struct object *object;
 	struct symbol s;
 	struct look l = { 0 };
@@ -89,6 +91,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		     code.python.storage <= PYTHON_MODULE);
 	if (node_code_read(object, &node) == 0)
 		HOLD(node.ids && node.batch_over.size);
+	if (go_code_read(object, &go) == 0)
+		HOLD(go.points[GO_SENDING] && go.points[GO_STARTING] && go.points[GO_STARTED]);
 	object_close(object);
 	return 0;
 }

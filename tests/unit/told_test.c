@@ -136,6 +136,25 @@ static void connection_freed(void **state)
 	assert_int_equal(children_of("/for-b", "/b", EVIDENCE_TURN), 2);
 }
 
+/* A goroutine is known to work for a request whatever waits, or has had to wait, beside it. */
+static void goroutines(void **state)
+{
+	const unsigned own = EVENT_NONBLOCK | EVENT_GOROUTINE;
+
+	(void)state;
+	start();
+	next_batch(&b, GET("/b"));
+	next_batch(&a, GET("/a"));
+	send_told(&call_a, GET("/for-a"), &a, own | EVENT_TOLD);
+	send_told(&call_b, GET("/unknown"), NULL, own);
+	next_batch(&call_a, OK_EMPTY);
+	send_told(&call_a, GET("/for-b"), &b, own | EVENT_TOLD);
+	feed_end();
+	assert_int_equal(children_of("/for-a", "/a", EVIDENCE_GOROUTINE), 1);
+	assert_int_equal(children_of("/for-b", "/b", EVIDENCE_GOROUTINE), 1);
+	assert_int_equal(children_of("/unknown", NULL, EVIDENCE_UNKNOWN), 1);
+}
+
 /* Pipelined requests are not told apart. */
 static void several(void **state)
 {
@@ -199,10 +218,10 @@ static void unread_by_many(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		spine_test(put_off),          spine_test(answered),       spine_test(answered_to_another),
-		spine_test(answered_maybe),   spine_test(another_waits),  spine_test(another_in_batch),
-		spine_test(connection_freed), spine_test(several),        spine_test(turn_gone),
-		spine_test(unread),           spine_test(unread_by_many),
+		spine_test(put_off),          spine_test(answered),      spine_test(answered_to_another),
+		spine_test(answered_maybe),   spine_test(another_waits), spine_test(another_in_batch),
+		spine_test(connection_freed), spine_test(goroutines),    spine_test(several),
+		spine_test(turn_gone),        spine_test(unread),        spine_test(unread_by_many),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""For which request a goroutine of Go makes a call, however its program was built."""
+
+import concurrent.futures
+import subprocess
+
+import gos
+import pytest
+
+from harness import Program, free_port, http_get, wait_until
+
+REQUESTS, AT_A_TIME = 400, 8
+# Behind: a server that answers after some milliseconds. Before: one that makes a call itself, two in goroutines, and one more.
+PROGRAM = """
+package main
+
+import (
+	"io"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+)
+
+func call(path string) {
+	answer, err := http.Get("http://127.0.0.1:" + os.Args[2] + path)
+	if err != nil {
+		panic(err)
+	}
+	io.Copy(io.Discard, answer.Body)
+	answer.Body.Close()
+}
+
+func main() {
+	http.DefaultTransport.(*http.Transport).MaxIdleConnsPerHost = 64
+	http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if len(os.Args) == 2 {
+			time.Sleep(time.Duration(1+len(r.URL.Path)*7%5) * time.Millisecond)
+			return
+		}
+		call(r.URL.Path + "/0")
+		var group sync.WaitGroup
+		for _, name := range []string{"/1", "/2"} {
+			group.Add(1)
+			go func(name string) { defer group.Done(); call(r.URL.Path + name) }(name)
+		}
+		group.Wait()
+		call(r.URL.Path + "/3")
+	})
+	panic(http.ListenAndServe("127.0.0.1:"+os.Args[1], nil))
+}
+"""
+
+
+def build(folder, go, *options):
+    try:
+        with open(f"{folder}/main.go", "w") as f:
+            f.write(PROGRAM)
+        with open(f"{folder}/go.mod", "w") as f:
+            f.write("module calls\n\ngo 1.18\n")
+        gos.build(gos.GOS[go](), folder, f"{folder}/calls", *options)
+    except gos.Missing as why:
+        pytest.skip(str(why))
+    return f"{folder}/calls"
+
+
+def serve(started, folder, program, name, *args):
+    server = started(Program(folder, name, [program, *map(str, args)]))
+    wait_until(lambda: subprocess.run(["ss", "-Hltn", f"sport = :{args[0]}"], capture_output=True).stdout, f"{name} to listen")
+    return server
+
+
+BUILDS = {"plain": [], "stripped": ["-ldflags=-s -w"], "anywhere": ["-buildmode=pie", "-ldflags=-s -w"]}
+
+
+@pytest.mark.parametrize("options", BUILDS)
+@pytest.mark.parametrize("go", gos.GOS)
+def test_calls_of_goroutines(go, options, folder, started, attach):
+    program = build(folder, go, *BUILDS[options])
+    behind, before = free_port(), free_port()
+    serve(started, folder, program, "behind", behind)
+    server = serve(started, folder, program, "before", before, behind)
+    tracer = attach("-p", server.pid)
+    with concurrent.futures.ThreadPoolExecutor(AT_A_TIME) as clients:
+        urls = [f"http://127.0.0.1:{before}/{i}" for i in range(REQUESTS)]
+        assert {status for status, _ in clients.map(http_get, urls)} == {200}
+    tracer.wait_spans(5 * REQUESTS)
+    served = {s["span_id"]: s["path"] for s in tracer.spans(kind="server")}
+    calls = tracer.spans(kind="client")
+    assert len(served) == REQUESTS and len(calls) == 4 * REQUESTS
+    linked = [c for c in calls if "parent_span_id" in c]
+    assert [c for c in linked if served[c["parent_span_id"]] != c["path"].rpartition("/")[0]] == []
+    assert sum(c["evidence"] == "goroutine" for c in linked) > 0.97 * len(calls)
