@@ -43,6 +43,9 @@ int go__sending(struct pt_regs *regs)
 		return 0;
 	key.g = bpf_get_attach_cookie(regs) ? captured(regs) : GO_ARG1(regs);
 	from = goroutine_find(&from_key, goroutine_id(from_key.g, offset));
+	/* Who hands something back may be done with what it was handed. */
+	if (from && !from->sock)
+		from->woken_sock = 0;
 	woken.id = goroutine_id(key.g, offset);
 	to = goroutine_find(&key, woken.id);
 	if (to && to->sock) {
