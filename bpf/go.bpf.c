@@ -7,6 +7,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
+#include "cause.bpf.h"
 #include "go.bpf.h"
 
 /* The first variable that a closure has captured; the closure is on the stack. */

@@ -9,8 +9,8 @@
 
 #include <bpf/bpf_tracing.h>
 
-#include "cause.bpf.h"
 #include "compat.bpf.h"
+#include "told.bpf.h"
 
 struct goroutine_key {
 	__u64 g; /* the address of its state, which others get after it */
@@ -86,63 +86,64 @@ static __always_inline struct goroutine_key goroutine_current(struct task_struct
 	return (struct goroutine_key){ .g = GO_G(regs), .pid = task->tgid };
 }
 
-/* The current goroutine, if the thread runs one, has received something. */
-static __always_inline void goroutine_received(struct task_struct *task, struct cause *c,
-					       const struct sock *sk, __u64 sock, __u32 pos)
+/*
+ * The current goroutine, if the thread runs one, has received something, from a client if accepted. Global,
+ * so that the verifier looks at it once and by itself, which takes less memory.
+ */
+__weak int goroutine_received(__u64 sock, __u32 pos, bool accepted)
 {
+	struct task_struct *task = bpf_get_current_task_btf();
 	struct goroutine received = { .sock = sock, .pos = pos };
-	__u32 offset = goid_offset(task, c);
+	__u32 offset = goid_offset(task, bpf_task_storage_get(&causes, task, 0, 0));
 	struct goroutine_key key;
 	struct goroutine *g;
 
 	if (!offset)
-		return;
+		return 0;
 	key = goroutine_current(task);
 	received.id = goroutine_id(key.g, offset);
 	g = goroutine_find(&key, received.id);
-	if (!is_accepted(sk)) {
+	if (!accepted) {
 		/* It has gone on with what it was handed; what it does next may be something else. */
 		if (g)
 			g->woken_sock = 0;
-		return;
+		return 0;
 	}
 	if (g)
 		received.many = !g->started && (g->many || (g->sock && g->sock != sock && !g->answered));
 	if (received.id)
 		bpf_map_update_elem(&goroutines, &key, &received, BPF_ANY);
+	return 0;
 }
 
 /*
- * What the current goroutine sends, on a connection that received something last at received_ns. Adds to
- * flags EVENT_GOROUTINE if it is one, and EVENT_TOLD if it is known what it works for, and tells it.
+ * What the current goroutine, if the thread runs one, works for, which sends something on a connection: to a
+ * client if accepted, else on one that received something last at received_ns. Global as goroutine_received()
+ * is.
  */
-static __always_inline void goroutine_cause(struct task_struct *task, struct cause *c, const struct sock *sk,
-					    __u64 sock, __u64 received_ns, struct cause *ret_cause,
-					    __u16 *flags)
+__weak int goroutine_tells(struct told *told, __u64 sock, __u64 received_ns, bool accepted)
 {
-	__u32 offset = goid_offset(task, c);
+	struct task_struct *task = bpf_get_current_task_btf();
+	__u32 offset =
+		goid_offset(task, bpf_task_storage_get(&causes, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE));
 	struct goroutine_key key;
 	struct goroutine *g;
 
-	if (!offset)
-		return;
+	if (!offset || !told)
+		return 0;
+	told->goroutine = true;
 	key = goroutine_current(task);
 	g = goroutine_find(&key, goroutine_id(key.g, offset));
-	*flags |= EVENT_GOROUTINE;
 	if (!g)
-		return;
-	if (is_accepted(sk)) {
+		return 0;
+	if (accepted) {
 		g->answered |= g->sock == sock;
-		return;
+	} else if (g->sock && !g->many) {
+		told->sock = g->sock;
+		told->pos = g->pos;
+	} else if (!g->sock && g->woken_ns > received_ns) {
+		told->sock = g->woken_sock;
+		told->pos = g->woken_pos;
 	}
-	if (g->sock && !g->many) {
-		ret_cause->woken_sock = g->sock;
-		ret_cause->woken_pos = g->pos;
-	} else if (!g->sock && g->woken_sock && g->woken_ns > received_ns) {
-		ret_cause->woken_sock = g->woken_sock;
-		ret_cause->woken_pos = g->woken_pos;
-	} else {
-		return;
-	}
-	*flags |= EVENT_TOLD;
+	return 0;
 }

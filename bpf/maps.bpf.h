@@ -89,14 +89,16 @@ struct cause {
 	__u64 woken_sock; /* what the thread that woke it last had received, 0: nothing ... */
 	__u32 woken_pos;
 	__u64 woken_switches; /* ... while its own switches are so many (sched.bpf.c) */
-	__u64 context_at;  /* where its interpreter keeps its context of Python; 0: not known (context.bpf.c)
-			    */
-	bool copying;      /* ... and it makes a copy of that one */
-	bool over;         /* it has asked its event loop for more since (turns.bpf.c) */
-	bool seen;         /* a program has seen the socket call that it is in */
-	bool node;         /* it runs Node.js (node.bpf.h) */
-	__u64 starting;    /* the goroutine that starts another one on it just now; 0: none does */
-	__u32 goid_offset; /* of Go: as goid_offset() says, when `gos` was looked at last ... */
+	__u64 context_at; /* where its interpreter keeps its context of Python; 0: not known (context.bpf.c)
+			   */
+	bool copying;     /* ... and it makes a copy of that one */
+	bool over;        /* it has asked its event loop for more since (turns.bpf.c) */
+	bool seen;        /* a program has seen the socket call that it is in */
+	bool node;        /* it runs Node.js (node.bpf.h) ... */
+	__u64 node_item; /* ... and received something last whose entry in its epoll instance this is; 0: none
+			  */
+	__u64 starting;  /* the goroutine that starts another one on it just now; 0: none does */
+	__u32 goid_offset;    /* of Go: as goid_offset() says, when `gos` was looked at last ... */
 	__u32 gos_generation; /* ... which was at this change of it (go.bpf.h) */
 };
 

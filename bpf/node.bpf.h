@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "told.bpf.h"
 #include "turn.bpf.h"
 
 #define NODE_TURNS 256 /* of one batch that are remembered; a power of two */
@@ -74,34 +75,38 @@ static __always_inline void node_turn_over(struct node *n, bool mixed)
 	n->turns[(n->len - 1) % NODE_TURNS].mixed = mixed;
 }
 
-/* The thread receives this; sock 0: something that is for nobody. */
-static __always_inline void node_received(struct task_struct *task, const struct cause *c,
-					  const struct sock *sk, __u64 sock, __u32 pos)
+/*
+ * The current thread, known to run Node.js, receives this; sock 0: something that is for nobody. Global, so
+ * that the verifier looks at it once and by itself, which takes less memory.
+ */
+__weak int node_received(__u64 sock, __u32 pos)
 {
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct cause *c = bpf_task_storage_get(&causes, task, 0, 0);
 	struct node *n = node_of(task, c);
-	struct socket *socket = sk->sk_socket;
 	struct node_turn *turn;
 	struct node_ids ids;
 	__u64 before;
 
 	if (!n)
-		return;
+		return 0;
 	before = n->item;
-	n->item = socket && socket->file ? turn_item(socket->file) : 0;
+	n->item = c->node_item;
 	if (!node_read(n, &ids)) {
 		n->generation = 0;
-		return;
+		return 0;
 	}
 	if (n->over)
 		n->len = 0;
 	else
-		node_turn_over(n, !turn_is_followed(before, *(volatile __u64 *)&n->item, c->socket_ops));
+		node_turn_over(n, !turn_is_followed(before, n->item, c->socket_ops));
 	n->over = false;
 	turn = &n->turns[n->len++ % NODE_TURNS];
 	turn->after = ids.last;
 	turn->sock = sock;
 	turn->pos = pos;
 	turn->mixed = false;
+	return 0;
 }
 
 struct node_search {
@@ -141,32 +146,30 @@ static __always_inline const struct node_turn *node_turn_of(const struct node *n
 }
 
 /*
- * Adds to flags EVENT_TOLD if Node.js tells what the thread works for, and tells it: while a batch goes on,
- * that is what it received last. Then EVENT_TURN_ON and EVENT_TURN_OVER are as if it were in that turn.
+ * What the current thread, known to run Node.js, works for, if that tells: while a batch goes on, what it
+ * received last. Global as node_received() is.
  */
-static __always_inline void node_cause(struct task_struct *task, const struct cause *c,
-				       struct cause *ret_cause, __u16 *flags)
+__weak int node_tells(struct told *told)
 {
+	struct task_struct *task = bpf_get_current_task_btf();
+	const struct cause *c = bpf_task_storage_get(&causes, task, 0, 0);
 	const struct node *n = node_of(task, c);
 	const struct node_turn *turn = NULL;
 	struct node_ids ids;
-	bool mixed;
 
-	if (!n || !n->len)
-		return;
+	if (!n || !n->len || !told)
+		return 0;
 	if (!n->over) {
 		turn = &n->turns[(n->len - 1) % NODE_TURNS];
-		mixed = !turn_is_last(n->item, c->socket_ops);
+		told->mixed = !turn_is_last(n->item, c->socket_ops);
 	} else if (node_read(n, &ids)) {
 		/* What was put off may have put something off itself, as by process.nextTick(). */
 		turn = node_turn_of(n, ids.execution > n->last ? ids.trigger : ids.execution);
-		mixed = turn && turn->mixed;
+		told->mixed = turn && turn->mixed;
 	}
-	if (!turn || !turn->sock)
-		return;
-	ret_cause->woken_sock = turn->sock;
-	ret_cause->woken_pos = turn->pos;
-	*flags |= EVENT_TOLD | EVENT_TURN_ON | EVENT_TURN_OVER;
-	if (!mixed)
-		*flags &= ~EVENT_TURN_OVER;
+	if (!turn)
+		return 0;
+	told->sock = turn->sock;
+	told->pos = turn->pos;
+	return 0;
 }

@@ -22,6 +22,41 @@
 /* A socket that lives longer is announced again, so that an agent that forgot it can learn it anew. */
 #define ANNOUNCE_NS (300ULL * 1000000000)
 
+/* Asks the runtime of the thread, whose own is, for what it sends this. Adds to flags what it tells. */
+static __always_inline void ask_runtime(const struct cause *own, const struct sock *sk,
+					const struct sock_state *s, struct cause *ret_cause, __u16 *flags)
+{
+	struct told told = {};
+
+	if (settings.node_async_ids && own && own->node)
+		node_tells(&told);
+	/* Of Go, the thread may never have received anything. */
+	else if (settings.goroutines && gos_generation)
+		goroutine_tells(&told, s->id, s->received_ns, is_accepted(sk));
+	if (told.goroutine)
+		*flags |= EVENT_GOROUTINE;
+	if (!told.sock)
+		return;
+	ret_cause->woken_sock = told.sock;
+	ret_cause->woken_pos = told.pos;
+	*flags |= EVENT_TOLD | EVENT_TURN_ON | EVENT_TURN_OVER;
+	if (!told.mixed)
+		*flags &= ~EVENT_TURN_OVER;
+}
+
+/* The thread, whose own is, has received this; sock 0: something that is for nobody. */
+static __always_inline void tell_runtime(struct cause *own, const struct sock *sk, __u64 sock, __u32 pos)
+{
+	struct socket *socket = sk->sk_socket;
+
+	if (settings.node_async_ids && own && own->node) {
+		own->node_item = socket && socket->file ? turn_item(socket->file) : 0;
+		node_received(sock, pos);
+	} else if (settings.goroutines && gos_generation && sock) {
+		goroutine_received(sock, pos, is_accepted(sk));
+	}
+}
+
 /* Tells the agent a socket's addresses and positions, by way of e. owner: process and thread id, as the
  * kernel packs them.
  */
@@ -43,8 +78,7 @@ static __always_inline void announce(struct sock *sk, struct sock_state *s, stru
 	e->rx_pos = rx_pos;
 	e->h.flags |= waiting_flags(sk);
 	cause_get(task, own, sk, s->id, &cause, &e->h.flags);
-	node_cause(task, own, &cause, &e->h.flags);
-	goroutine_cause(task, own, sk, s->id, s->received_ns, &cause, &e->h.flags);
+	ask_runtime(own, sk, s, &cause, &e->h.flags);
 	e->cause_sock = cause.sock;
 	e->woken_sock = cause.woken_sock;
 	e->woken_pos = cause.woken_pos;
@@ -212,26 +246,20 @@ static __always_inline void transfer(struct sock *sk, __u64 owner, __u32 slot, _
 	e->len = len;
 	own = cause_of_thread(task);
 	cause_get(task, own, sk, s->id, &cause, &e->h.flags);
-	if (dir) {
-		/* A goroutine may never have received anything on this thread. */
-		if (settings.goroutines && !own && gos_generation)
-			own = bpf_task_storage_get(&causes, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
-		node_cause(task, own, &cause, &e->h.flags);
-		goroutine_cause(task, own, sk, s->id, s->received_ns, &cause, &e->h.flags);
-	} else {
-		node_received(task, own, sk, len ? s->id : 0, rx_pos + len);
+	if (dir)
+		ask_runtime(own, sk, s, &cause, &e->h.flags);
+	else
 		s->received_ns = e->h.time_ns;
-	}
 	e->cause_sock = cause.sock;
 	e->cause_pos = cause.pos;
 	e->woken_sock = cause.woken_sock;
 	e->woken_pos = cause.woken_pos;
 	e->context = context_current(own, owner >> 32);
 	e->h.flags |= waiting_flags(sk);
-	if (!dir && len) {
-		cause_set(task, own, sk, s->id, rx_pos + len);
-		if (settings.goroutines && gos_generation)
-			goroutine_received(task, cause_of_thread(task), sk, s->id, rx_pos + len);
+	if (!dir) {
+		if (len)
+			cause_set(task, own, sk, s->id, rx_pos + len);
+		tell_runtime(own, sk, len ? s->id : 0, rx_pos + len);
 	}
 	if (no_payload || !len || !payload_find(task, &pieces.payload, len)) {
 		e->h.flags |= EVENT_NO_PAYLOAD;
@@ -303,15 +331,6 @@ static __always_inline bool is_of_stream(const struct sock *sk, int ret, int fla
 	return ret > 0 || (sk->sk_shutdown & RCV_SHUTDOWN);
 }
 
-/* Of what was received, something else than a stream's bytes, nobody's request is known. */
-static __always_inline void received_other(const struct sock *sk)
-{
-	struct task_struct *task = bpf_get_current_task_btf();
-
-	if (settings.node_async_ids)
-		node_received(task, cause_of_thread(task), sk, 0, 0);
-}
-
 static __always_inline int received(struct sock *sk, enum role role, __u32 slot, int ret, int flags)
 {
 	__u64 owner = bpf_get_current_pid_tgid();
@@ -324,7 +343,7 @@ static __always_inline int received(struct sock *sk, enum role role, __u32 slot,
 		if (is_of_stream(sk, ret, flags))
 			transfer(sk, owner, slot, ret, 0, flags & MSG_TRUNC);
 		else if (!(flags & MSG_PEEK))
-			received_other(sk);
+			tell_runtime(cause_of_thread(bpf_get_current_task_btf()), sk, 0, 0);
 	}
 	preemption_on();
 	return 0;
