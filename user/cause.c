@@ -484,7 +484,7 @@ struct verdict cause_of(const struct conn *c)
 		return told_cause(c, t);
 	}
 	/* A thread of Go works for many at a time. */
-	if (c->goroutine && c->process->open > 1)
+	if (conn_hops(c) && c->process->open > 1)
 		return (struct verdict){ .reason = UNDECIDED_others };
 	if (t && t->loops && !r && t->order == ORDER_OPEN && t->supposed && !t->supposed->finished)
 		r = t->supposed;

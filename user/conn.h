@@ -137,6 +137,12 @@ void conns_end(uint64_t now_ns);
 /* The connection of this socket, if nothing came on it after that position; else NULL. Hot path. */
 const struct conn *conn_received(uint64_t sock, uint32_t pos);
 
+/* Does what its process does for a request go from thread to thread? */
+static inline bool conn_hops(const struct conn *c)
+{
+	return c->goroutine || (c->process && c->process->hops);
+}
+
 /* FLOW_REQUEST or FLOW_RESPONSE of what moves in this direction; the parser must be known. */
 static inline enum flow conn_flow(const struct conn *c, unsigned dir)
 {

@@ -198,7 +198,7 @@ static bool hold(struct work *w, const struct verdict *v)
 	if (context_hold(w))
 		return true;
 	/* What its thread does next may be done by another goroutine. */
-	if (w->conn->goroutine)
+	if (conn_hops(w->conn))
 		return false;
 	if ((w->parent_if_blocking = cause_if_blocking(w->conn))) {
 		work_ref(w->parent_if_blocking);
@@ -325,7 +325,7 @@ void link_connect(struct conn *c)
 		work_ref(c->supposed);
 	cause_connecting(c);
 	/* What Go opens for one is used by whoever needs it first. */
-	if (!r || c->goroutine)
+	if (!r || conn_hops(c))
 		return;
 	work_ref(r);
 	c->connect_for = r;

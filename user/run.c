@@ -206,11 +206,10 @@ static void plan_runtimes(void)
 		node_probes_open(&node);
 		targets_each(node_probes_look);
 	}
-	if (gos) {
+	if (gos)
 		hook_go(&go);
-		go_probes_open(&go);
-		targets_each(go_probes_look);
-	}
+	go_probes_open(gos ? &go : NULL);
+	targets_each(go_probes_look);
 }
 
 /* Calls that are open are not seen to return: they end, as incomplete. */

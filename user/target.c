@@ -104,6 +104,14 @@ static void process_gone(struct process *p)
 	process_unref(p);
 }
 
+void target_hops(uint32_t pid, bool hops)
+{
+	struct process *p = table_get(&by_pid, pid);
+
+	if (p)
+		p->hops = hops;
+}
+
 void targets_each(void (*see)(uint32_t pid))
 {
 	for (uint32_t i = 0; i <= by_pid.mask; i++) {

@@ -19,6 +19,7 @@ struct process {
 	uint64_t events_before;
 	uint32_t quiet; /* open requests that wait for something that cannot be seen (quiet.h) ... */
 	struct work *waiting_first, *waiting_last; /* ... and no answer has begun, by when they began to */
+	bool hops; /* what it does for a request goes from thread to thread, as goroutines of Go do */
 	bool exited;
 	bool undecided;             /* executed while --exe is watched: whether it matches is not known yet */
 	bool ignored;               /* ... and it does not */
@@ -64,6 +65,9 @@ int targets_scan(int (*add)(uint32_t pid));
  * the first negative errno of add but -ESRCH: a child that is gone by then is none.
  */
 int target_children(uint32_t pid, int (*add)(uint32_t pid));
+
+/* Says of a process, if it is known, whether what it does for a request goes from thread to thread. */
+void target_hops(uint32_t pid, bool hops);
 
 /* Calls see() for each process that is known. */
 void targets_each(void (*see)(uint32_t pid));

@@ -2,6 +2,8 @@
 """For which request a goroutine of Go makes a call, however its program was built."""
 
 import concurrent.futures
+import json
+import shutil
 import subprocess
 
 import gos
@@ -52,10 +54,10 @@ func main() {
 """
 
 
-def build(folder, go, *options):
+def build(folder, go, *options, source=PROGRAM):
     try:
         with open(f"{folder}/main.go", "w") as f:
-            f.write(PROGRAM)
+            f.write(source)
         with open(f"{folder}/go.mod", "w") as f:
             f.write("module calls\n\ngo 1.18\n")
         gos.build(gos.GOS[go](), folder, f"{folder}/calls", *options)
@@ -91,3 +93,34 @@ def test_calls_of_goroutines(go, options, folder, started, attach):
     linked = [c for c in calls if "parent_span_id" in c]
     assert [c for c in linked if served[c["parent_span_id"]] != c["path"].rpartition("/")[0]] == []
     assert sum(c["evidence"] == "goroutine" for c in linked) > 0.97 * len(calls)
+
+
+REPLACED = """
+package main
+
+import (
+	"os"
+	"syscall"
+)
+
+func main() {
+	os.Stdin.Read(make([]byte, 1))
+	syscall.Exec("/bin/sleep", []string{"sleep", "60"}, os.Environ())
+}
+"""
+
+
+def followed():
+    """Process ids whose goroutines are."""
+    dump = subprocess.run([shutil.which("bpftool") or "/usr/sbin/bpftool", "-j", "map", "dump", "name", "gos"], capture_output=True, text=True)
+    return {entry["formatted"]["key"] for entry in json.loads(dump.stdout or "[]")}
+
+
+def test_program_replaced(folder, started, attach):
+    """What a process of Go executes instead of itself is not taken for one."""
+    program = started(Program(folder, "replaced", [build(folder, "1.24", source=REPLACED)], stdin=subprocess.PIPE))
+    attach("-p", program.pid)
+    wait_until(lambda: program.pid in followed(), "its goroutines to be followed")
+    program.process.stdin.write(b"\n")
+    program.process.stdin.flush()
+    wait_until(lambda: program.pid not in followed(), "them not to be any more")

@@ -155,6 +155,24 @@ static void goroutines(void **state)
 	assert_int_equal(children_of("/unknown", NULL, EVIDENCE_UNKNOWN), 1);
 }
 
+/* What threads do that goroutines go between shows nothing, whether or not these are followed. */
+static void threads_of_goroutines(void **state)
+{
+	(void)state;
+	start();
+	target_hops(PID_SERVER, true);
+	for (int i = 0; i < 100; i++) {
+		feed_recv(&a, GET("/a"));
+		feed_send(&call_a, GET("/for-a"));
+		feed_recv(&b, GET("/b"));
+		feed_send(&call_b, GET("/unknown"));
+		answers(&call_a, &a);
+		answers(&call_b, &b);
+	}
+	feed_end();
+	assert_int_equal(children_of("/unknown", NULL, EVIDENCE_UNKNOWN), 100);
+}
+
 /* Pipelined requests are not told apart. */
 static void several(void **state)
 {
@@ -220,8 +238,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		spine_test(put_off),          spine_test(answered),      spine_test(answered_to_another),
 		spine_test(answered_maybe),   spine_test(another_waits), spine_test(another_in_batch),
-		spine_test(connection_freed), spine_test(goroutines),    spine_test(several),
-		spine_test(turn_gone),        spine_test(unread),        spine_test(unread_by_many),
+		spine_test(connection_freed), spine_test(goroutines),    spine_test(threads_of_goroutines),
+		spine_test(several),          spine_test(turn_gone),     spine_test(unread),
+		spine_test(unread_by_many),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
