@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """For which request Node.js makes a call that it has put off, by its own word."""
 
-import concurrent.futures
-
 import pytest
 
-from harness import Program, http_get, wait_until
+from harness import Program, wait_until
 from nodes import NODES
+from parents import linked_calls
 
 REQUESTS, AT_A_TIME = 400, 8
 # Behind: a server that answers after some milliseconds. Before: one that puts off each call to the end of a round of its loop, in another order than the requests'.
@@ -46,15 +45,7 @@ def judge(folder, started, attach, argv, *options):
     """Spans of calls whose parent is right, and not known; none is wrong."""
     server = serve(started, folder, argv, "before", serve(started, folder, argv, "behind").port)
     tracer = attach("-p", server.pid, *options)
-    with concurrent.futures.ThreadPoolExecutor(AT_A_TIME) as clients:
-        urls = [f"http://127.0.0.1:{server.port}/{i}" for i in range(REQUESTS)]
-        assert {status for status, _ in clients.map(http_get, urls)} == {200}
-    tracer.wait_spans(5 * REQUESTS)
-    served = {s["span_id"]: s["path"] for s in tracer.spans(kind="server")}
-    calls = tracer.spans(kind="client")
-    assert len(served) == REQUESTS and len(calls) == 4 * REQUESTS
-    linked = [c for c in calls if "parent_span_id" in c]
-    assert [c for c in linked if served[c["parent_span_id"]] != c["path"].rpartition("/")[0]] == []
+    linked = linked_calls(tracer, server.port, REQUESTS, 4, AT_A_TIME)
     return len(linked), {c["evidence"] for c in linked}
 
 

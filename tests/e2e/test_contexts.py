@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which task of Python's asyncio makes a call, by the interpreter's own word, whichever keeps it where."""
 
-import concurrent.futures
-
 import pytest
 
-from harness import Program, http_get, wait_until
+from harness import Program, wait_until
+from parents import linked_calls
 from pythons import PYTHONS
 
 REQUESTS, AT_A_TIME = 200, 8
@@ -54,11 +53,4 @@ def test_calls_of_tasks(python, folder, started, attach):
 
     server = serve("before", serve("behind").port)
     tracer = attach("-p", server.pid)
-    with concurrent.futures.ThreadPoolExecutor(AT_A_TIME) as clients:
-        urls = [f"http://127.0.0.1:{server.port}/{i}" for i in range(REQUESTS)]
-        assert {status for status, _ in clients.map(http_get, urls)} == {200}
-    tracer.wait_spans(4 * REQUESTS)
-    served = {s["span_id"]: s["path"] for s in tracer.spans(kind="server")}
-    calls = tracer.spans(kind="client")
-    assert len(served) == REQUESTS and len(calls) == 3 * REQUESTS
-    assert [c for c in calls if served.get(c.get("parent_span_id")) != c["path"].rpartition("/")[0]] == []
+    assert len(linked_calls(tracer, server.port, REQUESTS, 3, AT_A_TIME)) == 3 * REQUESTS

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """For which request a goroutine of Go makes a call, however its program was built."""
 
-import concurrent.futures
 import json
 import shutil
 import subprocess
@@ -9,7 +8,8 @@ import subprocess
 import gos
 import pytest
 
-from harness import Program, free_port, http_get, wait_until
+from harness import Program, free_port, wait_until
+from parents import linked_calls
 
 REQUESTS, AT_A_TIME = 400, 8
 # Behind: a server that answers after some milliseconds. Before: one that makes a call itself, two in goroutines, and one more.
@@ -83,16 +83,8 @@ def test_calls_of_goroutines(go, options, folder, started, attach):
     serve(started, folder, program, "behind", behind)
     server = serve(started, folder, program, "before", before, behind)
     tracer = attach("-p", server.pid)
-    with concurrent.futures.ThreadPoolExecutor(AT_A_TIME) as clients:
-        urls = [f"http://127.0.0.1:{before}/{i}" for i in range(REQUESTS)]
-        assert {status for status, _ in clients.map(http_get, urls)} == {200}
-    tracer.wait_spans(5 * REQUESTS)
-    served = {s["span_id"]: s["path"] for s in tracer.spans(kind="server")}
-    calls = tracer.spans(kind="client")
-    assert len(served) == REQUESTS and len(calls) == 4 * REQUESTS
-    linked = [c for c in calls if "parent_span_id" in c]
-    assert [c for c in linked if served[c["parent_span_id"]] != c["path"].rpartition("/")[0]] == []
-    assert sum(c["evidence"] == "goroutine" for c in linked) > 0.97 * len(calls)
+    linked = linked_calls(tracer, before, REQUESTS, 4, AT_A_TIME)
+    assert sum(c["evidence"] == "goroutine" for c in linked) > 0.97 * 4 * REQUESTS
 
 
 REPLACED = """
