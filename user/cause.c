@@ -284,16 +284,7 @@ static void dest_join(struct conn *c)
 	c->dest->idle++;
 }
 
-void cause_connecting(struct conn *c)
-{
-	dest_join(c);
-	if (!c->dest)
-		return;
-	/* It is not idle before its first call is over, and there may never be another one. */
-	cause_conn_busy(c);
-}
-
-void cause_conn_busy(struct conn *c)
+static void conn_busy(struct conn *c)
 {
 	dest_join(c);
 	if (!c->dest || c->busy)
@@ -301,6 +292,31 @@ void cause_conn_busy(struct conn *c)
 	c->busy = true;
 	if (--c->dest->idle == 0)
 		c->dest->exhausted = true;
+}
+
+void cause_connecting(struct conn *c)
+{
+	dest_join(c);
+	if (!c->dest)
+		return;
+	/* It is not idle before its first call is over, and there may never be another one. */
+	conn_busy(c);
+}
+
+void cause_calling(struct conn *c)
+{
+	struct thread *t = thread_get(c->tid, c->last_ns);
+
+	if (t)
+		t->makes_calls = true;
+	conn_busy(c);
+}
+
+bool cause_calls(uint32_t tid)
+{
+	const struct thread *t = thread_find(tid);
+
+	return t && t->makes_calls;
 }
 
 void cause_conn_idle(struct conn *c)
@@ -483,7 +499,7 @@ struct verdict cause_of(const struct conn *c)
 		t->told |= !c->goroutine;
 		return told_cause(c, t);
 	}
-	/* A thread of Go works for many at a time. */
+	/* Its thread works for many at a time. */
 	if (conn_hops(c) && c->process->open > 1)
 		return (struct verdict){ .reason = UNDECIDED_others };
 	if (t && t->loops && !r && t->order == ORDER_OPEN && t->supposed && !t->supposed->finished)
@@ -515,7 +531,7 @@ struct work *cause_of_thread(uint32_t pid, uint32_t tid, uint64_t sock, unsigned
 			    .slept = flags & EVENT_SLEPT,
 			    .sampled = flags & EVENT_SAMPLED };
 
-	if (doubt(t, r, &m) != UNDECIDED_REASONS || !m.process)
+	if (doubt(t, r, &m) != UNDECIDED_REASONS || !m.process || (m.process->hops && m.process->open > 1))
 		return NULL;
 	*ret_evidence = EVIDENCE_THREAD;
 	if (!r->polled && t->open <= 1)

@@ -59,6 +59,7 @@ struct thread {
 	bool told;            /* its runtime tells what it works for */
 	bool in_turn;         /* it was seen to send before it was back in its loop */
 	bool answers;         /* it has answered requests that other threads received */
+	bool makes_calls;     /* ... or has made any */
 	uint64_t answered_ns; /* when it began to send an answer last */
 	uint64_t woken_sock;  /* what it was counted for last as woken for a request that is not known ... */
 	uint32_t woken_pos;
@@ -114,8 +115,13 @@ void cause_closed(struct work *request);
 void cause_call_begun(struct work *request);
 void cause_call_ended(struct work *request);
 
-/* The connection has a call in flight, or none any more. */
-void cause_conn_busy(struct conn *c);
+/* The connection's thread makes a call. */
+void cause_calling(struct conn *c);
+
+/* Does the thread make calls? */
+bool cause_calls(uint32_t tid);
+
+/* The connection has no call in flight any more. */
 void cause_conn_idle(struct conn *c);
 
 /* The process has begun to make another connection to this place. */

@@ -40,10 +40,18 @@ bool hold_take(struct held *held, struct work *call)
 	return false;
 }
 
+/* Has it turned out since that what its thread did shows nothing? The word of a runtime still counts. */
+static bool is_shown(const struct work *call, enum evidence evidence)
+{
+	const struct process *p = call->span.process;
+
+	return evidence == EVIDENCE_CONTEXT || !p || !p->hops || p->open <= 1;
+}
+
 void hold_decide(struct work *call, struct work *r, enum evidence evidence)
 {
 	if (!call->settled && call->unsettled_listed) {
-		if (r && call->span.start_ns >= r->span.start_ns)
+		if (r && call->span.start_ns >= r->span.start_ns && is_shown(call, evidence))
 			settle_parent(call, r, evidence);
 		settle_check(call, call->parent);
 		settle(call);

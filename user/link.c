@@ -197,7 +197,7 @@ static bool hold(struct work *w, const struct verdict *v)
 	w->undecided = v->reason;
 	if (context_hold(w))
 		return true;
-	/* What its thread does next may be done by another goroutine. */
+	/* What its thread does next may be done for another request. */
 	if (conn_hops(w->conn))
 		return false;
 	if ((w->parent_if_blocking = cause_if_blocking(w->conn))) {
@@ -225,7 +225,7 @@ static void request_sent(struct work *w)
 	w->supposed = first ? take_supposed(w->conn) : cause_supposed(w->conn);
 	if (w->supposed && !first)
 		work_ref(w->supposed);
-	cause_conn_busy(w->conn);
+	cause_calling(w->conn);
 	w->within = function_within(w->span.pid, w->span.tid);
 	if (w->within)
 		work_ref(w->within);
@@ -312,7 +312,12 @@ static void decide_blocking(struct work *w, bool blocking, bool answered)
 
 void link_answered(struct work *w)
 {
-	decide_blocking(w, w->conn->read_unpolled && w->conn->tid == w->span.tid, true);
+	struct conn *c = w->conn;
+
+	/* Who makes calls, and takes the answers to those of others, does what is due, for whomever it is. */
+	if (c->tid != w->span.tid && c->polled && c->process && cause_calls(c->tid))
+		c->process->hops = true;
+	decide_blocking(w, c->read_unpolled && c->tid == w->span.tid, true);
 }
 
 void link_connect(struct conn *c)
@@ -324,7 +329,7 @@ void link_connect(struct conn *c)
 	if (c->supposed)
 		work_ref(c->supposed);
 	cause_connecting(c);
-	/* What Go opens for one is used by whoever needs it first. */
+	/* What is opened for one may be used by whoever needs it first. */
 	if (!r || conn_hops(c))
 		return;
 	work_ref(r);

@@ -69,10 +69,14 @@ static int apply(enum tape_kind kind, const void *data, size_t len)
 		stat_add(STAT_events_used, ring_dispatch(data, len));
 		return 0;
 	case TAPE_TARGET:
+	case TAPE_HOPS:
 		if (len != sizeof(pid))
 			return -EPROTO;
 		memcpy(&pid, data, sizeof(pid));
-		target_find(pid);
+		if (kind == TAPE_HOPS)
+			target_hops(pid);
+		else
+			target_find(pid);
 		return 0;
 	case TAPE_NAMES:
 		if (len != sizeof(n))

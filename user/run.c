@@ -24,6 +24,7 @@
 #include "governor.h"
 #include "hook.h"
 #include "hooks/go_probes.h"
+#include "hooks/hopping.h"
 #include "hooks/look.h"
 #include "hooks/mapping.h"
 #include "hooks/node_probes.h"
@@ -135,8 +136,15 @@ static int add_targets(const struct config *config, pid_t command)
 
 static bool plans; /* functions are traced */
 
+static void look_for_hopping(uint32_t pid)
+{
+	if (hopping_is(pid) && target_hops(pid))
+		tape_add(TAPE_HOPS, &pid, sizeof(pid));
+}
+
 static void look_for_libraries(uint32_t pid)
 {
+	look_for_hopping(pid);
 	sqlite_probes_look(pid);
 	python_probes_look(pid);
 	node_probes_look(pid);
@@ -206,10 +214,11 @@ static void plan_runtimes(void)
 		node_probes_open(&node);
 		targets_each(node_probes_look);
 	}
-	if (gos)
+	if (gos) {
 		hook_go(&go);
-	go_probes_open(gos ? &go : NULL);
-	targets_each(go_probes_look);
+		go_probes_open(&go);
+		targets_each(go_probes_look);
+	}
 }
 
 /* Calls that are open are not seen to return: they end, as incomplete. */
@@ -440,6 +449,7 @@ int run(const struct config *config, bool attach)
 	if (err)
 		return err == -ENOENT ? EXIT_USAGE : EXIT_FAILED;
 	plan_sqlite(config);
+	targets_each(look_for_hopping);
 	pythons = config->python_contexts;
 	nodes = config->node_async_ids;
 	gos = config->goroutines;

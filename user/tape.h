@@ -19,6 +19,7 @@ enum tape_kind {
 	TAPE_ROUND,     /* uint64_t: after events, or none; CLOCK_MONOTONIC in ns */
 	TAPE_END,       /* uint64_t: tracing ended; CLOCK_MONOTONIC in ns */
 	TAPE_FUNCTION,  /* function_tape.c: the next function that is traced */
+	TAPE_HOPS,      /* uint32_t: a process that target_hops() was told of */
 };
 
 struct tape_start {

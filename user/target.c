@@ -104,12 +104,14 @@ static void process_gone(struct process *p)
 	process_unref(p);
 }
 
-void target_hops(uint32_t pid, bool hops)
+bool target_hops(uint32_t pid)
 {
 	struct process *p = table_get(&by_pid, pid);
+	bool is_news = p && !p->hops;
 
 	if (p)
-		p->hops = hops;
+		p->hops = true;
+	return is_news;
 }
 
 void targets_each(void (*see)(uint32_t pid))
@@ -209,6 +211,7 @@ static bool forked(const struct event_process *e)
 		return true;
 	memcpy(p->service, parent->service, sizeof(p->service));
 	memcpy(p->path, parent->path, sizeof(p->path));
+	p->hops = parent->hops;
 	p->undecided = parent->undecided || parent->ignored;
 	return true;
 }

@@ -19,7 +19,7 @@ struct process {
 	uint64_t events_before;
 	uint32_t quiet; /* open requests that wait for something that cannot be seen (quiet.h) ... */
 	struct work *waiting_first, *waiting_last; /* ... and no answer has begun, by when they began to */
-	bool hops; /* what it does for a request goes from thread to thread, as goroutines of Go do */
+	bool hops; /* what it does for a request goes from thread to thread, as goroutines and tasks do */
 	bool exited;
 	bool undecided;             /* executed while --exe is watched: whether it matches is not known yet */
 	bool ignored;               /* ... and it does not */
@@ -66,8 +66,9 @@ int targets_scan(int (*add)(uint32_t pid));
  */
 int target_children(uint32_t pid, int (*add)(uint32_t pid));
 
-/* Says of a process, if it is known, whether what it does for a request goes from thread to thread. */
-void target_hops(uint32_t pid, bool hops);
+/* Says of a process, if it is known, that what it does for a request goes from thread to thread, until it
+ * executes something else. Returns whether that is news. */
+bool target_hops(uint32_t pid);
 
 /* Calls see() for each process that is known. */
 void targets_each(void (*see)(uint32_t pid));

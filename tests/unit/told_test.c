@@ -155,12 +155,19 @@ static void goroutines(void **state)
 	assert_int_equal(children_of("/unknown", NULL, EVIDENCE_UNKNOWN), 1);
 }
 
-/* What threads do that goroutines go between shows nothing, whether or not these are followed. */
-static void threads_of_goroutines(void **state)
+/* What threads do that tasks go between shows nothing, whether or not these are followed. */
+static void threads_of_tasks(void **state)
 {
 	(void)state;
 	start();
-	target_hops(PID_SERVER, true);
+	assert_true(target_hops(PID_SERVER));
+	assert_false(target_hops(PID_SERVER));
+	/* Nor does what a fork of it does. */
+	feed_process(PROCESS_FORKED, PID_SERVER + 1, PID_SERVER, "");
+	assert_false(target_hops(PID_SERVER + 1));
+	/* But it may execute another program. */
+	feed_process(PROCESS_EXECED, PID_SERVER + 1, PID_SERVER, "/usr/bin/other");
+	assert_true(target_hops(PID_SERVER + 1));
 	for (int i = 0; i < 100; i++) {
 		feed_recv(&a, GET("/a"));
 		feed_send(&call_a, GET("/for-a"));
@@ -171,6 +178,71 @@ static void threads_of_goroutines(void **state)
 	}
 	feed_end();
 	assert_int_equal(children_of("/unknown", NULL, EVIDENCE_UNKNOWN), 100);
+}
+
+/* A thread acts on the connection. */
+static void by(struct end *e, uint32_t thread)
+{
+	e->tid = PID_SERVER + thread;
+}
+
+/* Two threads serve a client each, and send a call that the other one may get the answer to. */
+static void serve_by_two(bool taken_over, int times)
+{
+	for (int i = 0; i < times; i++) {
+		by(&a, 0);
+		by(&call_a, 0);
+		by(&b, 1);
+		by(&call_b, 1);
+		feed_recv(&a, GET("/a"));
+		feed_recv(&b, GET("/b"));
+		feed_send(&call_a, GET("/for-a"));
+		feed_send(&call_b, GET("/for-b"));
+		by(&call_a, taken_over);
+		by(&a, taken_over);
+		answers(&call_a, &a);
+		answers(&call_b, &b);
+	}
+}
+
+/* Each thread gets the answers to its own calls: what it does is for what it received. */
+static void threads_of_their_own(void **state)
+{
+	(void)state;
+	start();
+	serve_by_two(false, 100);
+	feed_end();
+	assert_true(children_of("/for-a", "/a", EVIDENCE_TURN) > 80);
+	assert_true(children_of("/for-b", "/b", EVIDENCE_TURN) > 80);
+}
+
+/* One goes on with what the other one has begun: from then on neither shows anything while both are open. */
+static void threads_that_take_over(void **state)
+{
+	(void)state;
+	start();
+	serve_by_two(true, 100);
+	feed_end();
+	assert_true(children_of("/for-a", NULL, EVIDENCE_UNKNOWN) >= 99);
+	assert_true(children_of("/for-b", NULL, EVIDENCE_UNKNOWN) >= 99);
+}
+
+/* Who only reads what others have called for leaves them their own. */
+static void thread_that_reads(void **state)
+{
+	(void)state;
+	start();
+	for (int i = 0; i < 100; i++) {
+		by(&call_a, 0);
+		feed_recv(&a, GET("/a"));
+		feed_send(&call_a, GET("/for-a"));
+		by(&call_a, 1);
+		feed_recv(&call_a, OK_EMPTY);
+		feed_send(&a, OK_EMPTY);
+	}
+	feed_end();
+	assert_false(children_of("/for-a", NULL, EVIDENCE_UNKNOWN));
+	assert_true(target_hops(PID_SERVER));
 }
 
 /* Pipelined requests are not told apart. */
@@ -236,10 +308,21 @@ static void unread_by_many(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		spine_test(put_off),          spine_test(answered),      spine_test(answered_to_another),
-		spine_test(answered_maybe),   spine_test(another_waits), spine_test(another_in_batch),
-		spine_test(connection_freed), spine_test(goroutines),    spine_test(threads_of_goroutines),
-		spine_test(several),          spine_test(turn_gone),     spine_test(unread),
+		spine_test(put_off),
+		spine_test(answered),
+		spine_test(answered_to_another),
+		spine_test(answered_maybe),
+		spine_test(another_waits),
+		spine_test(another_in_batch),
+		spine_test(connection_freed),
+		spine_test(goroutines),
+		spine_test(threads_of_tasks),
+		spine_test(threads_of_their_own),
+		spine_test(threads_that_take_over),
+		spine_test(thread_that_reads),
+		spine_test(several),
+		spine_test(turn_gone),
+		spine_test(unread),
 		spine_test(unread_by_many),
 	};
 

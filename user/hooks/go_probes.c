@@ -7,14 +7,12 @@
 #include <string.h>
 
 #include "../base/log.h"
-#include "../target.h"
 #include "go_code.h"
 #include "mapping.h"
 #include "seen.h"
 
 /* A file that was looked into. */
 struct file {
-	bool is_go;
 	struct bpf_link *links[GO_POINTS]; /* NULL: it has no Go, or one that cannot be followed */
 	uint32_t goid_offset;              /* 0: the same */
 };
@@ -22,13 +20,11 @@ struct file {
 static struct go_programs programs;
 static struct seen seen;
 static struct file files[SEEN_MAX]; /* by their number */
-static bool opened, follows;
+static bool opened;
 
 void go_probes_open(const struct go_programs *p)
 {
-	follows = p != NULL;
-	if (p)
-		programs = *p;
+	programs = *p;
 	seen.len = 0;
 	opened = true;
 }
@@ -46,7 +42,7 @@ void go_probes_close(void)
 {
 	uint32_t pid;
 
-	if (!opened || !follows)
+	if (!opened)
 		return;
 	while (bpf_map_get_next_key(programs.gos_fd, NULL, &pid) == 0)
 		if (bpf_map_delete_elem(programs.gos_fd, &pid))
@@ -103,29 +99,22 @@ static struct file *file_of(const struct mapping *m)
 		return number < 0 ? NULL : &files[number];
 	files[number] = (struct file){ 0 };
 	snprintf(root, sizeof(root), "/proc/%u/root", m->pid);
-	if (file_mentions(m->path, GO_SEND) && object_open(m->path, root, &object) == 0) {
-		files[number].is_go = object->is_go;
-		if (follows)
-			follow(object, m, &files[number]);
+	if (file_mentions(m->path, GO_SEND, sizeof(GO_SEND)) && object_open(m->path, root, &object) == 0) {
+		follow(object, m, &files[number]);
 		object_close(object);
 	}
 	return &files[number];
 }
 
-struct look {
-	bool is_go, is_followed;
-};
-
 static int see_mapping(const struct mapping *m, void *arg)
 {
 	struct file *f = m->executable ? file_of(m) : NULL;
-	struct look *look = arg;
+	bool *is_followed = arg;
 	uint32_t offset;
 
-	look->is_go |= f && f->is_go;
 	if (!f || !f->goid_offset)
 		return 0;
-	look->is_followed = true;
+	*is_followed = true;
 	if (bpf_map_lookup_elem(programs.gos_fd, &m->pid, &offset) == 0 && offset == f->goid_offset)
 		return 0;
 	if (bpf_map_update_elem(programs.gos_fd, &m->pid, &f->goid_offset, BPF_ANY))
@@ -136,13 +125,12 @@ static int see_mapping(const struct mapping *m, void *arg)
 
 void go_probes_look(uint32_t pid)
 {
-	struct look look = { 0 };
+	bool is_followed = false;
 
 	if (!opened)
 		return;
-	mappings_each(pid, see_mapping, &look);
-	target_hops(pid, look.is_go);
+	mappings_each(pid, see_mapping, &is_followed);
 	/* It executes something else by now, or another one had its id. */
-	if (follows && !look.is_followed && bpf_map_delete_elem(programs.gos_fd, &pid) == 0)
+	if (!is_followed && bpf_map_delete_elem(programs.gos_fd, &pid) == 0)
 		++*programs.generation;
 }

@@ -13,13 +13,11 @@ struct go_programs {
 	uint32_t *generation; /* gos_generation of the programs */
 };
 
-/* From here on processes can be looked at. NULL: to find out which are of Go, of which threads prove nothing.
- */
+/* From here on processes can be looked at. */
 void go_probes_open(const struct go_programs *programs);
 
 /* Takes all off; nobody's goroutines are known from then on. */
 void go_probes_close(void);
 
-/* Follows the goroutines of a process, if it is one of Go that lets us, and tells the targets whether it is
- * one. */
+/* Follows the goroutines of a process, if it is one of Go that lets us. */
 void go_probes_look(uint32_t pid);

@@ -94,20 +94,20 @@ int mappings_each(uint32_t pid, int (*see)(const struct mapping *m, void *arg), 
 	return err;
 }
 
-bool file_mentions(const char *path, const char *text)
+bool file_mentions(const char *path, const void *bytes, size_t len)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	struct stat is;
 	bool does = false;
-	void *bytes;
+	void *all;
 
 	if (fd < 0)
 		return false;
 	if (fstat(fd, &is) == 0 && is.st_size > 0) {
-		bytes = mmap(NULL, (size_t)is.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-		if (bytes != MAP_FAILED) {
-			does = memmem(bytes, (size_t)is.st_size, text, strlen(text) + 1);
-			munmap(bytes, (size_t)is.st_size);
+		all = mmap(NULL, (size_t)is.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+		if (all != MAP_FAILED) {
+			does = memmem(all, (size_t)is.st_size, bytes, len);
+			munmap(all, (size_t)is.st_size);
 		}
 	}
 	close(fd);

@@ -32,8 +32,8 @@ bool mappings_changed(uint32_t pid, struct mapped *last);
 /* Calls see() for each mapped range of code until it returns other than 0, and returns that, or -errno. */
 int mappings_each(uint32_t pid, int (*see)(const struct mapping *m, void *arg), void *arg);
 
-/* Does the file hold this text, its NUL included? */
-bool file_mentions(const char *path, const char *text);
+/* Does the file hold these bytes? */
+bool file_mentions(const char *path, const void *bytes, size_t len);
 
 /* The file that execvp() takes for this name. Returns 0 or -ENOENT. */
 int find_program(const char *name, char ret_path[PATH_MAX]);

@@ -83,7 +83,7 @@ static int see_mapping(const struct mapping *m, void *arg)
 
 	(void)arg;
 	snprintf(root, sizeof(root), "/proc/%u/root", m->pid);
-	if (number < 0 || !is_new || !file_mentions(m->path, NODE_EXECUTION) ||
+	if (number < 0 || !is_new || !file_mentions(m->path, NODE_EXECUTION, sizeof(NODE_EXECUTION)) ||
 	    object_open(m->path, root, &object))
 		return 0;
 	follow(object, m, &links[number]);

@@ -118,7 +118,7 @@ static struct file *file_of(const struct mapping *m)
 		return f;
 	*f = (struct file){ 0 };
 	snprintf(root, sizeof(root), "/proc/%u/root", m->pid);
-	if (!file_mentions(m->path, PYTHON_COPY) || object_open(m->path, root, &object))
+	if (!file_mentions(m->path, PYTHON_COPY, sizeof(PYTHON_COPY)) || object_open(m->path, root, &object))
 		return f;
 	follow(object, m, f);
 	object_close(object);

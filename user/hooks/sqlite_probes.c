@@ -224,7 +224,7 @@ static void look_into(const char *path, const char *root, const char *name, cons
 	struct object *object;
 
 	/* Most executables can be told by their bytes to have nothing to do with SQLite. */
-	if (!file_mentions(path, LOOKED_FOR) || object_open(path, root, &object))
+	if (!file_mentions(path, LOOKED_FOR, sizeof(LOOKED_FOR)) || object_open(path, root, &object))
 		return;
 	symbols_each(object, see_symbol, &f);
 	if (is_complete(&f))
