@@ -2,6 +2,7 @@
 """The servers whose parents are judged: real programs that do their work in different ways."""
 
 import collections
+import glob
 import os
 import shutil
 import subprocess
@@ -213,6 +214,21 @@ def go(f):
     f.traced = [f.start("go", [program, str(f.address), *map(str, f.backends)], f.address)]
 
 
+def rust(f):
+    """Of Debian's packages only: cargo needs no registry."""
+    f.start_backends()
+    f.address = free_port()
+    crates, folder = "/usr/share/cargo/registry", os.path.join(BUILD, "accuracy/rust")
+    if not glob.glob(f"{crates}/hyper-*"):
+        missing("librust-hyper-dev is not installed")
+    shutil.copytree(f"{HERE}/rust", folder, dirs_exist_ok=True)
+    sources = ['source.crates-io.replace-with="debian"', f'source.debian.directory="{crates}"']
+    argv = [need("/usr/bin/cargo"), "build", "--quiet", "--release", "--offline", *(f"--config={source}" for source in sources)]
+    done = subprocess.run(argv, cwd=folder, env={**os.environ, "RUSTC": "/usr/bin/rustc"}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    f.traced = [f.start("rust", [f"{folder}/target/release/server", str(f.address), *map(str, f.backends)], f.address)]
+
+
 def flask(f):
     f.start_backends()
     f.address, f.load_options, f.calls = free_port(), ["closes"], 3
@@ -272,4 +288,5 @@ WORKLOADS = {
     "7 nginx, DNAT between networks": translated,
     "8 three hops": chain,
     "9 Go": go,
+    "10 Rust": rust,
 }
