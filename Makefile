@@ -79,7 +79,7 @@ $(B)/user/%.o: user/%.c
 	$(Q)$(CC) $(CFLAGS) $(LTO) -Iuser -I$(K) -c -o $@ $<
 
 # Each hook source is compiled alone and checkable alone; one object and one skeleton are loaded.
-$(K)/bpf/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h) bpf/drops.def vmlinux.h
+$(K)/bpf/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h) bpf/drops.def bpf/runtimes.def vmlinux.h
 	$(call say,BPF,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(ARCH) -Wall -Wextra -Wno-unused-parameter -Wno-gnu-variable-sized-type-not-at-end -Werror -I. -c -o $@ $<

@@ -225,16 +225,21 @@ struct event_sql {
 	event_u8 text[];
 };
 
+enum runtime {
+#define RUNTIME(name, option, map, map_len, help) RUNTIME_##name,
+#include "runtimes.def"
+#undef RUNTIME
+	RUNTIMES_LEN,
+};
+
 /* Set by the agent before the programs are loaded, read-only from then on. */
 struct settings {
-	event_u32 self_pid;       /* the agent, which is never traced */
-	event_u32 wake_len;       /* waiting bytes that wake the agent */
-	event_u8 watch_exec;      /* every executed program becomes a target until the agent says otherwise */
-	event_u8 exact_turns;     /* the ends of turns are seen (turns.bpf.c) */
-	event_u8 python_contexts; /* the contexts of Python are followed (context.bpf.c) */
-	event_u8 node_async_ids;  /* the async ids of Node.js are (node.bpf.c) */
-	event_u8 goroutines;      /* the goroutines of Go are (go.bpf.c) */
-	event_u8 watch_ports;     /* who listens on a port of the map `ports` becomes a target */
+	event_u32 self_pid;   /* the agent, which is never traced */
+	event_u32 wake_len;   /* waiting bytes that wake the agent */
+	event_u8 watch_exec;  /* every executed program becomes a target until the agent says otherwise */
+	event_u8 exact_turns; /* the ends of turns are seen (turns.bpf.c) */
+	event_u8 watch_ports; /* who listens on a port of the map `ports` becomes a target */
+	event_u8 runtimes[RUNTIMES_LEN]; /* by enum runtime: it is asked */
 };
 
 #define SAMPLED_ONE_OF 10

@@ -45,20 +45,17 @@ struct {
 	__type(value, __u32);
 } gos __weak SEC(".maps");
 
-/* How often that map has changed; 0: nothing was ever put there. */
-__u32 gos_generation __weak = 0;
-
 /* The thread's, of a process of Go: where goroutines have their ids. 0: it is of no such process. */
 static __always_inline __u32 goid_offset(struct task_struct *task, struct cause *c)
 {
-	__u32 pid = task->tgid, *offset;
+	__u32 pid = task->tgid, generation = runtime_generations[RUNTIME_go], *offset;
 
-	if (!settings.goroutines || !c)
+	if (!settings.runtimes[RUNTIME_go] || !c)
 		return 0;
-	if (c->gos_generation != gos_generation) {
+	if (c->gos_generation != generation) {
 		offset = bpf_map_lookup_elem(&gos, &pid);
 		c->goid_offset = offset ? *offset : 0;
-		c->gos_generation = gos_generation;
+		c->gos_generation = generation;
 	}
 	return c->goid_offset;
 }

@@ -20,6 +20,10 @@ enum drop_id {
 const volatile struct settings settings __weak = {};
 struct limits limits __weak = {};
 
+/* How often the agent has put probes on each runtime, or taken them off: what was seen before counts no more.
+ * 0: never. */
+__u32 runtime_generations[RUNTIMES_LEN] __weak = {};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 4 << 20);
@@ -89,7 +93,7 @@ struct cause {
 	__u64 woken_sock; /* what the thread that woke it last had received, 0: nothing ... */
 	__u32 woken_pos;
 	__u64 woken_switches; /* ... while its own switches are so many (sched.bpf.c) */
-	__u64 context_at; /* where its interpreter keeps its context of Python; 0: not known (context.bpf.c)
+	__u64 context_at; /* where its interpreter keeps its context of Python; 0: not known (python.bpf.c)
 			   */
 	bool copying;     /* ... and it makes a copy of that one */
 	bool over;        /* it has asked its event loop for more since (turns.bpf.c) */
@@ -99,7 +103,7 @@ struct cause {
 			  */
 	__u64 starting;  /* the goroutine that starts another one on it just now; 0: none does */
 	__u32 goid_offset;    /* of Go: as goid_offset() says, when `gos` was looked at last ... */
-	__u32 gos_generation; /* ... which was at this change of it (go.bpf.h) */
+	__u32 gos_generation; /* ... which was at this generation (go.bpf.h) */
 };
 
 struct {

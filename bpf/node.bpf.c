@@ -45,7 +45,7 @@ int node__batch_over(struct pt_regs *regs)
 		node_turn_over(n, !turn_is_last(n->item, c->socket_ops));
 	}
 	n->over = true;
-	n->generation = node_generation;
+	n->generation = runtime_generations[RUNTIME_node];
 	c->node = true;
 	return 0;
 }

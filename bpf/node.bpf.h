@@ -36,7 +36,7 @@ struct node {
 	__u64 ids;        /* where in its process struct node_ids is */
 	__u64 mm;         /* the process's memory, another one once it executes something else */
 	__u64 item;       /* of what it received last, its entry in the epoll instance; 0: none */
-	__u32 generation; /* node_generation by then */
+	__u32 generation; /* of the probe that has seen that */
 	__u32 len;        /* turns of the batch */
 	__u64 last;       /* the last id that was given in them, if they are over */
 	bool over;
@@ -50,9 +50,6 @@ struct {
 	__type(value, struct node);
 } nodes __weak SEC(".maps");
 
-/* Of the probes that see where batches are over: what was seen before those of now does not count. */
-__u32 node_generation __weak = 0;
-
 static __always_inline bool node_read(const struct node *n, struct node_ids *ret_ids)
 {
 	return bpf_probe_read_user(ret_ids, sizeof(*ret_ids), (void *)n->ids) == 0;
@@ -63,10 +60,10 @@ static __always_inline struct node *node_of(struct task_struct *task, const stru
 {
 	struct node *n;
 
-	if (!settings.node_async_ids || !c || !c->node)
+	if (!settings.runtimes[RUNTIME_node] || !c || !c->node)
 		return NULL;
 	n = bpf_task_storage_get(&nodes, task, 0, 0);
-	return n && n->mm == (__u64)task->mm && n->generation == node_generation ? n : NULL;
+	return n && n->mm == (__u64)task->mm && n->generation == runtime_generations[RUNTIME_node] ? n : NULL;
 }
 
 /* The turn that the thread was in until now is over. mixed: something else may have run since it began. */
@@ -115,7 +112,7 @@ struct node_search {
 	__u32 from, to; /* it is among these turns, counted from the batch's first one on */
 };
 
-static long halve(__u32 i, struct node_search *s)
+static long halve(struct node_search *s)
 {
 	__u32 middle = s->from + (s->to - s->from) / 2;
 
@@ -139,7 +136,7 @@ static __always_inline const struct node_turn *node_turn_of(const struct node *n
 	if (n->len > NODE_TURNS)
 		s.from = n->len - NODE_TURNS;
 	for (int i = 0; i < 9; i++)
-		if (halve(i, &s))
+		if (halve(&s))
 			break;
 	turn = &n->turns[s.from % NODE_TURNS];
 	return turn->after < id ? turn : NULL;

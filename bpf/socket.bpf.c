@@ -7,11 +7,11 @@
 #include <bpf/bpf_tracing.h>
 
 #include "cause.bpf.h"
-#include "context.bpf.h"
 #include "emit.bpf.h"
 #include "go.bpf.h"
 #include "node.bpf.h"
 #include "payload.bpf.h"
+#include "python.bpf.h"
 #include "sock.bpf.h"
 
 #define MSG_PEEK     0x02
@@ -28,10 +28,10 @@ static __always_inline void ask_runtime(const struct cause *own, const struct so
 {
 	struct told told = {};
 
-	if (settings.node_async_ids && own && own->node)
+	if (settings.runtimes[RUNTIME_node] && own && own->node)
 		node_tells(&told);
 	/* Of Go, the thread may never have received anything. */
-	else if (settings.goroutines && gos_generation)
+	else if (settings.runtimes[RUNTIME_go] && runtime_generations[RUNTIME_go])
 		goroutine_tells(&told, s->id, s->received_ns, is_accepted(sk));
 	if (told.goroutine)
 		*flags |= EVENT_GOROUTINE;
@@ -49,10 +49,10 @@ static __always_inline void tell_runtime(struct cause *own, const struct sock *s
 {
 	struct socket *socket = sk->sk_socket;
 
-	if (settings.node_async_ids && own && own->node) {
+	if (settings.runtimes[RUNTIME_node] && own && own->node) {
 		own->node_item = socket && socket->file ? turn_item(socket->file) : 0;
 		node_received(sock, pos);
-	} else if (settings.goroutines && gos_generation && sock) {
+	} else if (settings.runtimes[RUNTIME_go] && runtime_generations[RUNTIME_go] && sock) {
 		goroutine_received(sock, pos, is_accepted(sk));
 	}
 }

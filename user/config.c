@@ -39,9 +39,9 @@ static const struct config defaults = {
 	.function_rate = 5000,
 	.function_cpu = 1,
 	.sqlite = true,
-	.python_contexts = true,
-	.node_async_ids = true,
-	.goroutines = true,
+#define RUNTIME(name, option, map, map_len, help) .runtimes[RUNTIME_##name] = true,
+#include "../bpf/runtimes.def"
+#undef RUNTIME
 	.capture_len = 8192,
 	.ring_len = 4 << 20,
 	.connections_max = 65536,

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "../bpf/event.h"
 #include "base/arena.h"
 
 #define CONFIG_SELECTORS_MAX 64
@@ -54,10 +55,8 @@ struct config {
 	const char *record_path; /* what comes from the kernel is written there; NULL: nowhere */
 	const char *replay_path; /* ... and read from there instead; NULL: nothing */
 	bool stats;
-	bool python_contexts; /* the contexts of Python are followed */
-	bool node_async_ids;  /* the async ids of Node.js are */
-	bool goroutines;      /* the goroutines of Go are */
-	bool exact_turns;     /* the ends of event loops' turns are seen, at the cost of every system call */
+	bool runtimes[RUNTIMES_LEN]; /* by enum runtime: it is asked for whom its threads work */
+	bool exact_turns; /* the ends of event loops' turns are seen, at the cost of every system call */
 
 	const char *config_path;   /* NULL: no configuration file */
 	const struct rules *rules; /* metrics that it asks for; NULL: none */

@@ -14,6 +14,7 @@
 #include "../bpf/event.h"
 #include "base/files.h"
 #include "base/log.h"
+#include "hooks/runtime.h"
 #include "hooks/sqlite_probes.h"
 #include "hooks/uprobe.h"
 #include "loaded.h"
@@ -114,16 +115,13 @@ static void leave_out_unwanted(const struct config *config)
 		leave_out("sqlite", of_sqlite, sizeof(of_sqlite) / sizeof(of_sqlite[0]));
 	if (!config->exact_turns)
 		leave_out("turns", NULL, 0);
-	if (config->python_contexts)
-		bpf_map__set_max_entries(skel->maps.contexts, CONTEXTS_MAX);
-	else
-		leave_out("context", &skel->maps.pythons, 1);
-	if (!config->node_async_ids)
-		leave_out("node", NULL, 0);
-	if (config->goroutines)
-		bpf_map__set_max_entries(skel->maps.goroutines, GOROUTINES_MAX);
-	else
-		leave_out("go", NULL, 0);
+#define RUNTIME(name, option, map, map_len, help)                                                            \
+	if (config->runtimes[RUNTIME_##name])                                                                \
+		bpf_map__set_max_entries(skel->maps.map, map_len);                                           \
+	else                                                                                                 \
+		leave_out(#name, NULL, 0);
+#include "../bpf/runtimes.def"
+#undef RUNTIME
 }
 
 /* Leaves out the programs whose point or helper is absent; -ENOTSUP when one is required. */
@@ -205,9 +203,8 @@ int hook_open(const struct config *config)
 	skel->rodata->settings.self_pid = (uint32_t)getpid();
 	skel->rodata->settings.wake_len = config->ring_len / 4 < WAKE_LEN ? config->ring_len / 4 : WAKE_LEN;
 	skel->rodata->settings.exact_turns = config->exact_turns;
-	skel->rodata->settings.python_contexts = config->python_contexts;
-	skel->rodata->settings.node_async_ids = config->node_async_ids;
-	skel->rodata->settings.goroutines = config->goroutines;
+	for (size_t i = 0; i < RUNTIMES_LEN; i++)
+		skel->rodata->settings.runtimes[i] = config->runtimes[i];
 	skel->rodata->settings.watch_exec = config->exes_len > 0;
 	skel->rodata->settings.watch_ports = watch_ports = config->ports_len > 0;
 	bpf_map__set_max_entries(skel->maps.ring, config->ring_len);
@@ -256,32 +253,11 @@ void hook_sqlite(struct sqlite_programs *ret_programs)
 	};
 }
 
-void hook_python(struct python_programs *ret_programs)
+void hook_runtime(enum runtime runtime, struct runtime_kernel *ret_kernel)
 {
-	*ret_programs = (struct python_programs){
-		.copying = skel->progs.context__copying,
-		.copied = skel->progs.context__copied,
-		.pythons_fd = bpf_map__fd(skel->maps.pythons),
-		.contexts_fd = bpf_map__fd(skel->maps.contexts),
-	};
-}
-
-void hook_node(struct node_programs *ret_programs)
-{
-	*ret_programs = (struct node_programs){
-		.batch_over = skel->progs.node__batch_over,
-		.generation = &skel->bss->node_generation,
-	};
-}
-
-void hook_go(struct go_programs *ret_programs)
-{
-	*ret_programs = (struct go_programs){
-		.at = { [GO_SENDING] = skel->progs.go__sending,
-			[GO_STARTING] = skel->progs.go__starting,
-			[GO_STARTED] = skel->progs.go__started },
-		.gos_fd = bpf_map__fd(skel->maps.gos),
-		.generation = &skel->bss->gos_generation,
+	*ret_kernel = (struct runtime_kernel){
+		.object = skel->obj,
+		.generation = &skel->bss->runtime_generations[runtime],
 	};
 }
 
@@ -294,9 +270,7 @@ void hook_limit(const struct limits *l)
 
 void hook_detach(void)
 {
-	go_probes_close();
-	node_probes_close();
-	python_probes_close();
+	runtimes_close();
 	sqlite_probes_close();
 	probes_close();
 	if (skel)
@@ -305,9 +279,7 @@ void hook_detach(void)
 
 void hook_close(void)
 {
-	go_probes_close();
-	node_probes_close();
-	python_probes_close();
+	runtimes_close();
 	sqlite_probes_close();
 	probes_close();
 	spanhook__destroy(skel);

@@ -7,10 +7,8 @@
 #include <stdio.h>
 
 #include "config.h"
-#include "hooks/go_probes.h"
-#include "hooks/node_probes.h"
 #include "hooks/plan.h"
-#include "hooks/python_probes.h"
+#include "hooks/runtime.h"
 #include "hooks/sqlite_probes.h"
 #include "usage.h"
 
@@ -37,10 +35,8 @@ const struct plan_kernel *hook_functions(void);
 /* What is put on SQLite's functions, with a configuration that wants it. */
 void hook_sqlite(struct sqlite_programs *ret_programs);
 
-/* The same for the contexts of Python, the loop of Node.js and the goroutines of Go. */
-void hook_python(struct python_programs *ret_programs);
-void hook_node(struct node_programs *ret_programs);
-void hook_go(struct go_programs *ret_programs);
+/* What is put on a runtime, with a configuration that wants it. */
+void hook_runtime(enum runtime runtime, struct runtime_kernel *ret_kernel);
 
 /* Makes pid a target whose events are held back until hook_start(). Returns 0 or -errno. */
 int hook_add(uint32_t pid);

@@ -144,20 +144,13 @@ static int set_sqlite(struct config *c, const char *value)
 	return parse_auto(value, &c->sqlite);
 }
 
-static int set_python_contexts(struct config *c, const char *value)
-{
-	return parse_auto(value, &c->python_contexts);
-}
-
-static int set_node_async_ids(struct config *c, const char *value)
-{
-	return parse_auto(value, &c->node_async_ids);
-}
-
-static int set_goroutines(struct config *c, const char *value)
-{
-	return parse_auto(value, &c->goroutines);
-}
+#define RUNTIME(name, option, map, map_len, help)                                                            \
+	static int set_##name(struct config *c, const char *value)                                           \
+	{                                                                                                    \
+		return parse_auto(value, &c->runtimes[RUNTIME_##name]);                                      \
+	}
+#include "../bpf/runtimes.def"
+#undef RUNTIME
 
 static int set_output(struct config *c, const char *value)
 {
@@ -335,12 +328,10 @@ const struct option_row option_rows[] = {
 	  "of one core that all traced functions may cost (default: 1)" },
 	{ "sqlite", 0, "auto|off", COMMAND_ATTACH | COMMAND_AGENT, set_sqlite,
 	  "trace what SQLite executes in the processes (default: auto)" },
-	{ "python-contexts", 0, "auto|off", COMMAND_ATTACH | COMMAND_AGENT, set_python_contexts,
-	  "see for which request each task of Python's asyncio works (default: auto)" },
-	{ "node-async-ids", 0, "auto|off", COMMAND_ATTACH | COMMAND_AGENT, set_node_async_ids,
-	  "see for which request Node.js does what it has put off (default: auto)" },
-	{ "goroutines", 0, "auto|off", COMMAND_ATTACH | COMMAND_AGENT, set_goroutines,
-	  "see for which request each goroutine of Go works (default: auto)" },
+#define RUNTIME(name, option, map, map_len, help)                                                            \
+	{ option, 0, "auto|off", COMMAND_ATTACH | COMMAND_AGENT, set_##name, help },
+#include "../bpf/runtimes.def"
+#undef RUNTIME
 	{ "output", 0, "text|json", COMMAND_ATTACH | COMMAND_CHECK | COMMAND_COMPARE, set_output,
 	  "what is printed: for people, or one JSON object a line (default: text)" },
 	{ "color", 0, "auto|always|never", COMMAND_ATTACH | COMMAND_CHECK, set_color,

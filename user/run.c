@@ -23,13 +23,11 @@
 #include "function_tape.h"
 #include "governor.h"
 #include "hook.h"
-#include "hooks/go_probes.h"
 #include "hooks/hopping.h"
 #include "hooks/look.h"
 #include "hooks/mapping.h"
-#include "hooks/node_probes.h"
 #include "hooks/plan.h"
-#include "hooks/python_probes.h"
+#include "hooks/runtime.h"
 #include "hooks/sqlite_probes.h"
 #include "http.h"
 #include "link.h"
@@ -146,9 +144,7 @@ static void look_for_libraries(uint32_t pid)
 {
 	look_for_hopping(pid);
 	sqlite_probes_look(pid);
-	python_probes_look(pid);
-	node_probes_look(pid);
-	go_probes_look(pid);
+	runtimes_look(pid);
 }
 
 static void plan_found(uint32_t pid)
@@ -195,30 +191,13 @@ static void plan_sqlite(const struct config *config)
 	targets_each(sqlite_probes_look);
 }
 
-static bool pythons, nodes, gos; /* contexts of Python, async ids of Node.js, goroutines of Go are followed */
+static bool runtimes[RUNTIMES_LEN]; /* that are asked */
 
-/* Follows them where they run already; later where they are found. */
+/* Where they run already; later where they are found. */
 static void plan_runtimes(void)
 {
-	struct python_programs python;
-	struct node_programs node;
-	struct go_programs go;
-
-	if (pythons) {
-		hook_python(&python);
-		python_probes_open(&python);
-		targets_each(python_probes_look);
-	}
-	if (nodes) {
-		hook_node(&node);
-		node_probes_open(&node);
-		targets_each(node_probes_look);
-	}
-	if (gos) {
-		hook_go(&go);
-		go_probes_open(&go);
-		targets_each(go_probes_look);
-	}
+	runtimes_open(runtimes, hook_runtime);
+	targets_each(runtimes_look);
 }
 
 /* Calls that are open are not seen to return: they end, as incomplete. */
@@ -236,9 +215,7 @@ static void switch_functions(bool traced, uint64_t now_ns)
 		functions_end(now_ns);
 	}
 	sqlite_probes_pause(now_ns);
-	python_probes_close();
-	node_probes_close();
-	go_probes_close();
+	runtimes_close();
 }
 
 static void govern(const struct config *config)
@@ -450,9 +427,7 @@ int run(const struct config *config, bool attach)
 		return err == -ENOENT ? EXIT_USAGE : EXIT_FAILED;
 	plan_sqlite(config);
 	targets_each(look_for_hopping);
-	pythons = config->python_contexts;
-	nodes = config->node_async_ids;
-	gos = config->goroutines;
+	memcpy(runtimes, config->runtimes, sizeof(runtimes));
 	plan_runtimes();
 	targets_on_found(plan_found);
 	if (export_start(config))

@@ -78,7 +78,7 @@ def test_attached_and_gone(options):
         # What nobody asked for is not loaded.
         for name in ("function__enter", "function__return", "function__exit", "function__exec"):
             assert (name in names) == (options == FUNCTION)
-        for name in ("sqlite__step", "sqlite__stepped", "sqlite__reset", "sqlite__executed", "context__copying", "context__copied"):
+        for name in ("sqlite__step", "sqlite__stepped", "sqlite__reset", "sqlite__executed", "python__copying", "python__copied"):
             assert any(n.startswith(name[:15]) for n in names) == (options != SOCKETS)
         assert ("turns__enter" in names) == ("--exact-turns" in options)
         assert {"ring", "targets", "sock_states", "drops"} <= {show("map").get(i) for i in maps}

@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "go_probes.h"
-
 #include <bpf/bpf.h>
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "../base/log.h"
 #include "go_code.h"
-#include "mapping.h"
-#include "seen.h"
+#include "runtime.h"
+#include "search.h"
 
 /* A file that was looked into. */
 struct file {
@@ -17,17 +14,15 @@ struct file {
 	uint32_t goid_offset;              /* 0: the same */
 };
 
-static struct go_programs programs;
-static struct seen seen;
-static struct file files[SEEN_MAX]; /* by their number */
-static bool opened;
+static const char *const programs[GO_POINTS] = {
+	[GO_SENDING] = "go__sending",
+	[GO_STARTING] = "go__starting",
+	[GO_STARTED] = "go__started",
+};
 
-void go_probes_open(const struct go_programs *p)
-{
-	programs = *p;
-	seen.len = 0;
-	opened = true;
-}
+static struct runtime_kernel kernel;
+static int gos_fd;                  /* process id → where a goroutine's id is */
+static struct file files[SEEN_MAX]; /* by their number */
 
 static void take_off(struct file *f)
 {
@@ -38,21 +33,6 @@ static void take_off(struct file *f)
 	f->goid_offset = 0;
 }
 
-void go_probes_close(void)
-{
-	uint32_t pid;
-
-	if (!opened)
-		return;
-	while (bpf_map_get_next_key(programs.gos_fd, NULL, &pid) == 0)
-		if (bpf_map_delete_elem(programs.gos_fd, &pid))
-			break;
-	++*programs.generation;
-	while (seen.len)
-		take_off(&files[--seen.len]);
-	opened = false;
-}
-
 static const char *put(const struct object *o, const struct mapping *m, const struct go_code *code,
 		       struct file *f)
 {
@@ -61,8 +41,9 @@ static const char *put(const struct object *o, const struct mapping *m, const st
 	for (int i = 0; i < GO_POINTS; i++) {
 		DECLARE_LIBBPF_OPTS(bpf_uprobe_opts, opts, .bpf_cookie = code->inlined);
 
-		f->links[i] =
-			bpf_program__attach_uprobe_opts(programs.at[i], -1, m->path, code->points[i], &opts);
+		f->links[i] = bpf_program__attach_uprobe_opts(
+			bpf_object__find_program_by_name(kernel.object, programs[i]), -1, m->path,
+			code->points[i], &opts);
 		if (!f->links[i])
 			return strerror(errno);
 	}
@@ -70,8 +51,9 @@ static const char *put(const struct object *o, const struct mapping *m, const st
 	return NULL;
 }
 
-static void follow(const struct object *o, const struct mapping *m, struct file *f)
+static void follow(const struct object *o, const struct mapping *m, size_t number)
 {
+	struct file *f = &files[number];
 	struct go_code code;
 	int err = go_code_read(o, &code);
 	const char *why;
@@ -87,50 +69,60 @@ static void follow(const struct object *o, const struct mapping *m, struct file 
 	log_warn("which goroutine of %s does what is not seen: %s", m->name, why);
 }
 
-/* What is known of the executable that is mapped; NULL: there is no more room. */
-static struct file *file_of(const struct mapping *m)
+static bool may_be_go(const struct mapping *m)
 {
-	bool is_new;
-	int number = seen_file(&seen, m->device, m->inode, &is_new);
-	struct object *object;
-	char root[32];
-
-	if (number < 0 || !is_new)
-		return number < 0 ? NULL : &files[number];
-	files[number] = (struct file){ 0 };
-	snprintf(root, sizeof(root), "/proc/%u/root", m->pid);
-	if (file_mentions(m->path, GO_SEND, sizeof(GO_SEND)) && object_open(m->path, root, &object) == 0) {
-		follow(object, m, &files[number]);
-		object_close(object);
-	}
-	return &files[number];
+	return m->executable;
 }
+
+static struct search search = {
+	.what = "which goroutine does what", .text = GO_SEND, .may_have = may_be_go, .found = follow
+};
 
 static int see_mapping(const struct mapping *m, void *arg)
 {
-	struct file *f = m->executable ? file_of(m) : NULL;
+	int number = search_file(&search, m);
+	const struct file *f = number < 0 ? NULL : &files[number];
 	bool *is_followed = arg;
 	uint32_t offset;
 
 	if (!f || !f->goid_offset)
 		return 0;
 	*is_followed = true;
-	if (bpf_map_lookup_elem(programs.gos_fd, &m->pid, &offset) == 0 && offset == f->goid_offset)
+	if (bpf_map_lookup_elem(gos_fd, &m->pid, &offset) == 0 && offset == f->goid_offset)
 		return 0;
-	if (bpf_map_update_elem(programs.gos_fd, &m->pid, &f->goid_offset, BPF_ANY))
+	if (bpf_map_update_elem(gos_fd, &m->pid, &f->goid_offset, BPF_ANY))
 		log_warn("which goroutine of process %u does what is not seen: %s", m->pid, strerror(errno));
-	++*programs.generation;
+	++*kernel.generation;
 	return 0;
 }
 
-void go_probes_look(uint32_t pid)
+static void look(uint32_t pid)
 {
 	bool is_followed = false;
 
-	if (!opened)
-		return;
 	mappings_each(pid, see_mapping, &is_followed);
 	/* It executes something else by now, or another one had its id. */
-	if (!is_followed && bpf_map_delete_elem(programs.gos_fd, &pid) == 0)
-		++*programs.generation;
+	if (!is_followed && bpf_map_delete_elem(gos_fd, &pid) == 0)
+		++*kernel.generation;
 }
+
+static void open_all(const struct runtime_kernel *k)
+{
+	kernel = *k;
+	gos_fd = bpf_object__find_map_fd_by_name(kernel.object, "gos");
+	search_restart(&search);
+}
+
+static void close_all(void)
+{
+	uint32_t pid;
+
+	while (bpf_map_get_next_key(gos_fd, NULL, &pid) == 0)
+		if (bpf_map_delete_elem(gos_fd, &pid))
+			break;
+	++*kernel.generation;
+	for (size_t i = 0; i < search.seen.len; i++)
+		take_off(&files[i]);
+}
+
+const struct runtime_probes go_probes = { .open = open_all, .close = close_all, .look = look };

@@ -36,10 +36,8 @@ static bool is_marked(const struct mapping *m)
 
 static bool is_library(const struct mapping *m)
 {
-	const char *slash = strrchr(m->name, '/'), *name = slash ? slash + 1 : m->name;
-
 	for (size_t i = 0; i < sizeof(libraries) / sizeof(libraries[0]); i++)
-		if (strcmp(name, libraries[i]) == 0)
+		if (strcmp(mapping_base(m), libraries[i]) == 0)
 			return true;
 	return false;
 }

@@ -94,6 +94,13 @@ int mappings_each(uint32_t pid, int (*see)(const struct mapping *m, void *arg), 
 	return err;
 }
 
+const char *mapping_base(const struct mapping *m)
+{
+	const char *slash = strrchr(m->name, '/');
+
+	return slash ? slash + 1 : m->name;
+}
+
 bool file_mentions(const char *path, const void *bytes, size_t len)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);

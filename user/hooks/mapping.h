@@ -32,6 +32,9 @@ bool mappings_changed(uint32_t pid, struct mapped *last);
 /* Calls see() for each mapped range of code until it returns other than 0, and returns that, or -errno. */
 int mappings_each(uint32_t pid, int (*see)(const struct mapping *m, void *arg), void *arg);
 
+/* The last part of the file's name. */
+const char *mapping_base(const struct mapping *m);
+
 /* Does the file hold these bytes? */
 bool file_mentions(const char *path, const void *bytes, size_t len);
 

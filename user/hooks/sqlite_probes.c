@@ -242,9 +242,7 @@ static bool is_new(dev_t device, ino_t inode)
 
 static bool may_have_sqlite(const struct mapping *m)
 {
-	const char *slash = strrchr(m->name, '/');
-
-	return m->executable || strstr(slash ? slash : m->name, "sqlite");
+	return m->executable || strstr(mapping_base(m), "sqlite");
 }
 
 static int see_mapping(const struct mapping *m, void *arg)

@@ -51,7 +51,7 @@ static __always_inline __u32 context_current(const struct cause *thread, __u32 p
 	struct context *c;
 	__u64 address;
 
-	if (!settings.python_contexts || !thread || !thread->context_at ||
+	if (!settings.runtimes[RUNTIME_python] || !thread || !thread->context_at ||
 	    bpf_probe_read_user(&address, sizeof(address), (void *)thread->context_at) < 0)
 		return 0;
 	c = context_find(pid, address);

@@ -8,7 +8,7 @@
 
 #include "cause.bpf.h"
 #include "compat.bpf.h"
-#include "context.bpf.h"
+#include "python.bpf.h"
 
 /* Process id → where its interpreter keeps what. */
 struct {
@@ -51,7 +51,7 @@ static __always_inline __u64 state_at(const struct python *p)
 
 /* PyContext_CopyCurrent() is called: Python 3.7. The thread holds the interpreter. */
 SEC("uprobe")
-int context__copying(struct pt_regs *regs)
+int python__copying(struct pt_regs *regs)
 {
 	__u32 pid = bpf_get_current_pid_tgid() >> 32;
 	struct python *python = bpf_map_lookup_elem(&pythons, &pid);
@@ -73,7 +73,7 @@ int context__copying(struct pt_regs *regs)
  * is a copy of the current one, if that is what the thread was asked for, else of one that is not known.
  */
 SEC("uprobe")
-int context__copied(struct pt_regs *regs)
+int python__copied(struct pt_regs *regs)
 {
 	struct context_key key = { .address = register_of(regs, bpf_get_attach_cookie(regs)),
 				   .pid = bpf_get_current_pid_tgid() >> 32 };
