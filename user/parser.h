@@ -88,9 +88,11 @@ struct message {
 	/*
 	 * Prepared statements, by keys that the parser chooses (not 0) within the connection. prepares: this
 	 * request's text, or the one of the request that this response answers, is what the key stands for
-	 * from here on. prepared: the request executes what the key stands for.
+	 * from here on. latest: this request's text is what that key stands for, too. prepared: the request
+	 * executes what the key stands for.
 	 */
 	uint64_t prepares;
+	uint64_t latest;
 	uint64_t prepared;
 };
 

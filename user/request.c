@@ -112,6 +112,10 @@ static void describe_statement(struct span *span, const struct conn *c, const st
 			s = prepared_put(c->sock, m->prepares ? m->prepares : (uintptr_t)span);
 		c->parser->describe(m->text, raw, s);
 		set_statement(span, s);
+		if (m->latest) {
+			once = *s;
+			*prepared_put(c->sock, m->latest) = once;
+		}
 	} else {
 		span_set_text(span, TEXT_METHOD, m->method);
 		span_set_text(span, TEXT_SUMMARY, m->method);

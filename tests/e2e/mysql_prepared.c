@@ -58,6 +58,21 @@ static void execute_long(MYSQL_STMT *statement)
 	      "long data", mysql_stmt_error(statement));
 }
 
+/* Has a statement prepared and executed at once, before its number is known. */
+static void execute_direct(MYSQL *my)
+{
+	static const char *const texts[] = { "SELECT COUNT(*) FROM notes", "SELECT COUNT(*) FROM customers" };
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		MYSQL_STMT *statement = mysql_stmt_init(my);
+
+		check(statement && mariadb_stmt_execute_direct(statement, texts[i], strlen(texts[i])) == 0 &&
+			      mysql_stmt_store_result(statement) == 0,
+		      texts[i], mysql_error(my));
+		mysql_stmt_close(statement);
+	}
+}
+
 /* Reads its rows two by two through a cursor. */
 static void fetch(MYSQL *my)
 {
@@ -111,6 +126,7 @@ int main(int argc, char **argv)
 	}
 	execute_long(insert);
 	fetch(my);
+	execute_direct(my);
 	mysql_stmt_reset(late);
 	mysql_stmt_close(late);
 	mysql_stmt_close(insert);

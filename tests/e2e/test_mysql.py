@@ -273,14 +273,16 @@ def test_prepared(mariadb, attach, folder, started, prepared_program, side, conn
     spans = tracer.finish()
     executions = [s for s in spans if s["db_operation_name"] != "FETCH"]
     seen = texts(executions)
-    assert len(executions) == len(executed) == 22
+    assert len(executions) == len(executed) == 24
     # A server reads requests in pieces, in which the protocol does not show: its first answer tells it.
     unknown = sum(n for text, n in seen.items() if text.startswith("EXECUTE #"))
     late = seen["SELECT name FROM customers WHERE id = ?"]
     expected = (0, 10, 10) if not connected else (10, 0, 10) if side == "client" else (20, 0, 0)
     assert (unknown, seen[early], late) == expected
     assert seen["INSERT INTO notes (text) VALUES (?)"] == 1
-    assert sum(s["db_rows"] for s in executions) == 45 + 2 + 1
+    # Executed before it had a number.
+    assert seen["SELECT COUNT(*) FROM notes"] == seen["SELECT COUNT(*) FROM customers"] == 1
+    assert sum(s["db_rows"] for s in executions) == 45 + 2 + 1 + 2
     fetched = [s["db_rows"] for s in spans if s["db_operation_name"] == "FETCH"]
     assert sum(fetched) == 5
     assert not any(s.get("incomplete") or s.get("truncated") for s in spans)

@@ -98,6 +98,7 @@ static inline void text_result(struct driver *d, struct seen *seen, const struct
 	if (m->flags & MESSAGE_ROWS)
 		text_print(text, " rows=%llu", (unsigned long long)m->rows);
 	text_key(d, "prepares", m->prepares);
+	text_key(d, "latest", m->latest);
 	text_key(d, "prepared", m->prepared);
 	if (text->len > from)
 		seen->result = (struct slice){ text->p + from, text->len - from };

@@ -75,7 +75,7 @@ static ssize_t mysql_resync(void *state, enum flow flow, struct slice bytes)
 	struct mysql fresh = *(struct mysql *)state, trial;
 
 	if (flow == FLOW_REQUEST)
-		fresh.continued = false;
+		fresh.continued = fresh.prepared_last = false;
 	else
 		memset(&fresh.response, 0, sizeof(fresh.response));
 	trial = fresh;

@@ -216,6 +216,7 @@ struct mysql {
 	bool greeted;         /* the client's next packet is its login */
 	bool authenticating;  /* packets that belong to a login may follow */
 	bool compressed;      /* from the end of the login on */
+	bool prepared_last;   /* the statement that was prepared last is known */
 	uint8_t schema_len;
 	char schema[SCHEMA_MAX]; /* that the connection uses if the server agrees */
 	char name[1 + 10];       /* of a prepared statement: "#7" */

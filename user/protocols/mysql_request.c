@@ -152,8 +152,24 @@ static void read_change_user(struct slice s, struct message *m)
 		take_terminated(&s, &m->namespace);
 }
 
+/* Keys of prepared statements. */
+enum {
+	KEY_UNKNOWN = 1, /* no statement has it */
+	KEY_LAST,        /* the one that was prepared last */
+};
+
+/* MariaDB executes the statement that was prepared last by the number -1, before it knows its own. */
+static void set_last_statement(const struct mysql *my, struct message *m)
+{
+	m->prepared = my->prepared_last ? KEY_LAST : KEY_UNKNOWN;
+}
+
 static void set_statement(struct mysql *my, uint64_t id, struct message *m)
 {
+	if (id == UINT32_MAX) {
+		set_last_statement(my, m);
+		return;
+	}
 	my->name[0] = '#';
 	m->name = (struct slice){ my->name, (size_t)(put_decimal(my->name + 1, id) - my->name) };
 	m->prepared = 1ULL << 32 | id;
@@ -174,6 +190,8 @@ static void read_body(struct mysql *my, const struct command *command, struct sl
 		break;
 	case BODY_TEXT:
 		m->text = body;
+		m->latest = KEY_LAST;
+		my->prepared_last = true;
 		break;
 	case BODY_STATEMENT:
 		set_statement(my, int_at(body, 0, 4), m);
@@ -214,8 +232,10 @@ static ssize_t parse_command(struct mysql *my, const struct packet *p, bool cut,
 	if (p->len == 0 || my->compressed)
 		return -EPROTO;
 	/* Nothing is known of a command that was cut behind its header. */
-	if (p->head.len == 0)
+	if (p->head.len == 0) {
+		my->prepared_last &= !cut;
 		return cut ? consume(p, 0, m) : 0;
+	}
 	command = find_command(p);
 	if (!command)
 		return -EPROTO;
