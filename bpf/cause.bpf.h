@@ -70,8 +70,8 @@ static __always_inline __u64 cause_sock(__u16 *flags)
  * The cause of what the current thread, whose c is, does to the socket; adds to flags what is known of the
  * time since.
  */
-static __always_inline void cause_get(struct task_struct *task, const struct cause *c, const struct sock *sk,
-				      __u64 sock, struct cause *ret_cause, __u16 *flags)
+static __always_inline void cause_get(struct task_struct *task, const struct cause *c,
+				      const struct sock_state *s, struct cause *ret_cause, __u16 *flags)
 {
 	*flags |= sampled_flag();
 	ret_cause->sock = c ? c->sock : 0;
@@ -81,7 +81,7 @@ static __always_inline void cause_get(struct task_struct *task, const struct cau
 	if (c && c->switches != task->nvcsw)
 		*flags |= EVENT_SLEPT;
 	/* What goes back to a client where it came from needs no cause. */
-	if (!c || (c->sock == sock && is_accepted(sk)))
+	if (!c || (c->sock == s->id && s->accepted))
 		return;
 	if (settings.exact_turns)
 		*flags |= c->over ? EVENT_TURN_OVER : EVENT_TURN_ON;

@@ -104,6 +104,7 @@ struct event_conn {
 	event_u64 cause_sock; /* ... and the socket that this thread received from last; 0: none */
 	event_u64 id;         /* identifies this end of a unix connection ... */
 	event_u64 peer_id;    /* ... and its other end; 0: none */
+	event_u64 epoll;      /* identifies the epoll instance that watches it; 0: none */
 	event_u8 local_ip[16];
 	event_u8 peer_ip[16];
 	event_u8 path[EVENT_PATH_LEN]; /* unix: the listener's path; starts with NUL when abstract */

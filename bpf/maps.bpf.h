@@ -74,6 +74,7 @@ struct sock_state {
 	__u16 flags;        /* EVENT_FRESH, EVENT_CLIENT */
 	__u8 last_dir;      /* EVENT_TX or 0, of the last event; 0xff: none yet */
 	__u8 whole;         /* it is among `wholes` */
+	__u8 accepted;      /* is_accepted(), which lies where nothing else is looked at */
 };
 
 struct {

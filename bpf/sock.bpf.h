@@ -56,7 +56,7 @@ static __always_inline __u32 unix_key(const struct sock *sk, struct sock_state *
 	struct sock *peer = BPF_CORE_READ((struct unix_sock *)sk, peer);
 	/* To pointers that it knows, the verifier allows no arithmetic. */
 	struct sock *own = BPF_CORE_READ(sk, sk_socket, sk);
-	bool accepted = is_accepted(sk);
+	bool accepted = s->accepted;
 
 	if (s->unix_key)
 		return s->unix_key;
@@ -72,7 +72,7 @@ static __always_inline __u32 key_of(const struct sock *sk, const struct tcp_sock
 {
 	if (!tp)
 		return unix_key(sk, s);
-	return sample_key(is_accepted(sk), tp->rcv_nxt, tp->bytes_received, tp->snd_una, tp->bytes_acked);
+	return sample_key(s->accepted, tp->rcv_nxt, tp->bytes_received, tp->snd_una, tp->bytes_acked);
 }
 
 /* Has nothing been received and sent on this connection but rx_len and tx_len bytes? */

@@ -23,8 +23,8 @@
 #define ANNOUNCE_NS (300ULL * 1000000000)
 
 /* Asks the runtime of the thread, whose own is, for what it sends this. Adds to flags what it tells. */
-static __always_inline void ask_runtime(const struct cause *own, const struct sock *sk,
-					const struct sock_state *s, struct cause *ret_cause, __u16 *flags)
+static __always_inline void ask_runtime(const struct cause *own, const struct sock_state *s,
+					struct cause *ret_cause, __u16 *flags)
 {
 	struct told told = {};
 
@@ -32,7 +32,7 @@ static __always_inline void ask_runtime(const struct cause *own, const struct so
 		node_tells(&told);
 	/* Of Go, the thread may never have received anything. */
 	else if (settings.runtimes[RUNTIME_go] && runtime_generations[RUNTIME_go])
-		goroutine_tells(&told, s->id, s->received_ns, is_accepted(sk));
+		goroutine_tells(&told, s->id, s->received_ns, s->accepted);
 	if (told.goroutine)
 		*flags |= EVENT_GOROUTINE;
 	if (!told.sock)
@@ -65,23 +65,25 @@ static __always_inline void announce(struct sock *sk, struct sock_state *s, stru
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct cause cause, *own = cause_of_thread(task);
+	struct socket *socket = sk->sk_socket;
 
 	__builtin_memset(e, 0, sizeof(*e));
 	event_init(&e->h, EVENT_CONN, s->flags, s->id);
 	e->h.pid = owner >> 32;
 	e->h.tid = (__u32)owner;
 	e->family = sk->__sk_common.skc_family;
-	if (is_accepted(sk))
+	if (s->accepted)
 		e->h.flags |= EVENT_ACCEPTED;
 	e->netns = sk->__sk_common.skc_net.net->ns.inum;
 	e->tx_pos = tx_pos;
 	e->rx_pos = rx_pos;
 	e->h.flags |= waiting_flags(sk);
-	cause_get(task, own, sk, s->id, &cause, &e->h.flags);
-	ask_runtime(own, sk, s, &cause, &e->h.flags);
+	cause_get(task, own, s, &cause, &e->h.flags);
+	ask_runtime(own, s, &cause, &e->h.flags);
 	e->cause_sock = cause.sock;
 	e->woken_sock = cause.woken_sock;
 	e->woken_pos = cause.woken_pos;
+	e->epoll = socket && socket->file ? turn_epoll(socket->file) : 0;
 	if (e->family == AF_UNIX) {
 		struct sock *peer = BPF_CORE_READ((struct unix_sock *)sk, peer);
 
@@ -108,6 +110,7 @@ static __always_inline struct sock_state *sock_state_create(struct sock *sk)
 	if (!s->id) {
 		s->id = bpf_get_socket_cookie(sk);
 		s->last_dir = 0xff;
+		s->accepted = is_accepted(sk);
 	}
 	return s;
 }
@@ -167,7 +170,7 @@ static __always_inline bool is_left_out(struct sock *sk, const struct tcp_sock *
 					__u32 slot, __u16 dir)
 {
 	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &slot);
-	__u16 request_dir = is_accepted(sk) ? 0 : EVENT_TX;
+	__u16 request_dir = s->accepted ? 0 : EVENT_TX;
 	struct event_state *e;
 
 	if (s->announced_ns && (s->last_dir == dir || dir != request_dir))
@@ -245,9 +248,9 @@ static __always_inline void transfer(struct sock *sk, __u64 owner, __u32 slot, _
 	e->pos = dir ? tx_pos : rx_pos;
 	e->len = len;
 	own = cause_of_thread(task);
-	cause_get(task, own, sk, s->id, &cause, &e->h.flags);
+	cause_get(task, own, s, &cause, &e->h.flags);
 	if (dir)
-		ask_runtime(own, sk, s, &cause, &e->h.flags);
+		ask_runtime(own, s, &cause, &e->h.flags);
 	else
 		s->received_ns = e->h.time_ns;
 	e->cause_sock = cause.sock;

@@ -27,6 +27,19 @@ static __always_inline __u64 turn_item(const struct file *file)
 	return BPF_CORE_READ(item, event.events) & (EPOLLET | EPOLLONESHOT) ? 0 : (__u64)item;
 }
 
+/* Identifies the epoll instance that watches the file; 0: none. */
+static __always_inline __u64 turn_epoll(const struct file *file)
+{
+	struct hlist_head *entries = file->f_ep;
+	struct hlist_node *node = entries ? entries->first : NULL;
+	struct epitem *item;
+
+	if (!node)
+		return 0;
+	item = (struct epitem *)((__u64)node - bpf_core_field_offset(struct epitem, fllink));
+	return (__u64)BPF_CORE_READ(item, ep);
+}
+
 enum file_kind {
 	FILE_OTHER,
 	FILE_TIMER,

@@ -9,7 +9,8 @@ declare -A packages=(
 		libmicrohttpd-dev libcurl4-openssl-dev libcjson-dev libyaml-dev libsqlite3-dev libpq-dev
 		libhiredis-dev curl procps"
 	[test]="git libcmocka-dev python3-pytest libclang-rt-14-dev clang-format clang-tidy
-		shellcheck mandoc nginx-light apache2-bin rustc cargo librust-hyper-dev librust-tokio-dev gunicorn python3-flask python3-aiohttp
+		shellcheck mandoc nginx-light apache2-bin gunicorn python3-flask python3-aiohttp
+		rustc cargo librust-hyper-dev librust-tokio-dev g++ libasio-dev
 		python3-uvicorn python3-starlette python3-httpx wrk prometheus
 		redis-server redis-tools memcached
 		postgresql mariadb-server mariadb-client libmariadb-dev python3-pymysql

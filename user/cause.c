@@ -3,6 +3,7 @@
 
 #include "base/pool.h"
 #include "base/table.h"
+#include "epoll.h"
 #include "quiet.h"
 #include "told.h"
 
@@ -142,6 +143,8 @@ void cause_received(struct conn *c, const struct received *what)
 	struct thread *t = thread_get(c->tid, c->last_ns);
 	struct work *request = what->request, *known = request ? request : what->maybe;
 
+	if (c->accepted && c->epoll && c->process && epoll_is_shared(c->epoll, c->tid))
+		c->process->shares = true;
 	set_received_for(c, known && !known->finished ? known : NULL);
 	c->received_proven = request;
 	set_group(&c->received_group, t && t->told ? what->group : NULL);
@@ -518,6 +521,13 @@ struct verdict cause_of(const struct conn *c)
 	return v;
 }
 
+bool work_hops(const struct work *w)
+{
+	const struct process *p = w->span.process;
+
+	return p && p->open > 1 && (p->hops || (p->shares && w->polled));
+}
+
 struct work *cause_of_thread(uint32_t pid, uint32_t tid, uint64_t sock, unsigned flags,
 			     enum evidence *ret_evidence)
 {
@@ -531,7 +541,7 @@ struct work *cause_of_thread(uint32_t pid, uint32_t tid, uint64_t sock, unsigned
 			    .slept = flags & EVENT_SLEPT,
 			    .sampled = flags & EVENT_SAMPLED };
 
-	if (doubt(t, r, &m) != UNDECIDED_REASONS || !m.process || (m.process->hops && m.process->open > 1))
+	if (doubt(t, r, &m) != UNDECIDED_REASONS || !m.process || work_hops(r))
 		return NULL;
 	*ret_evidence = EVIDENCE_THREAD;
 	if (!r->polled && t->open <= 1)

@@ -147,6 +147,10 @@ struct verdict {
 /* The request for which the connection's thread does what it does now, if nothing else can explain it. */
 struct verdict cause_of(const struct conn *c);
 
+/* Do other threads go on with what one did for this, while several requests are open? Then that shows
+ * nothing. */
+bool work_hops(const struct work *w);
+
 /* Is it known that the thread answers in the turn of the last call that it needed, whatever else it puts off?
  */
 bool cause_answers_at_once(const struct thread *t);

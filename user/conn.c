@@ -8,6 +8,7 @@
 #include "cause.h"
 #include "detect.h"
 #include "end.h"
+#include "epoll.h"
 #include "exchange.h"
 #include "link.h"
 #include "prepared.h"
@@ -98,6 +99,7 @@ static void conn_free(struct conn *c)
 	if (c->gone)
 		prepared_end(c->sock);
 	unread_end(c);
+	epoll_unref(c->epoll);
 	work_unref(c->asked_for);
 	work_unref(c->supposed);
 	process_unref(c->process);
@@ -200,6 +202,8 @@ bool conn_announced(const struct event_conn *e)
 	c->fresh = e->h.flags & EVENT_FRESH;
 	c->client = e->h.flags & EVENT_CLIENT;
 	c->accepted = e->h.flags & EVENT_ACCEPTED;
+	if (e->epoll)
+		c->epoll = epoll_get(e->h.pid, e->epoll);
 	if (c->client && !e->local_port) {
 		c->connect_ns = e->h.time_ns;
 		set_cause(c, &e->h, e->cause_sock, e->woken_sock, e->woken_pos);

@@ -41,9 +41,11 @@ struct conn {
 	uint64_t last_ns;
 	struct address local, peer;
 	uint32_t netns;
-	uint64_t id, peer_id;  /* unix: this end and the other one */
-	uint64_t end_key;      /* of its addresses in the table of ends; 0: not in it */
-	struct dest *dest;     /* of a client: where it connects to, with all connections there */
+	uint64_t id, peer_id; /* unix: this end and the other one */
+	uint64_t end_key;     /* of its addresses in the table of ends; 0: not in it */
+	struct epoll
+		*epoll;    /* that watched it when it was announced; NULL: none that is known. Referenced. */
+	struct dest *dest; /* of a client: where it connects to, with all connections there */
 	struct work *supposed; /* ... the request in whose turn it was opened, proven or not; referenced */
 	struct work
 		*connect_for; /* ... the request that it was opened for, until its first call; referenced */
@@ -140,7 +142,7 @@ const struct conn *conn_received(uint64_t sock, uint32_t pos);
 /* Does what its process does for a request go from thread to thread? */
 static inline bool conn_hops(const struct conn *c)
 {
-	return c->goroutine || (c->process && c->process->hops);
+	return c->goroutine || (c->process && (c->process->hops || (c->process->shares && c->polled)));
 }
 
 /* FLOW_REQUEST or FLOW_RESPONSE of what moves in this direction; the parser must be known. */

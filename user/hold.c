@@ -40,18 +40,12 @@ bool hold_take(struct held *held, struct work *call)
 	return false;
 }
 
-/* Has it turned out since that what its thread did shows nothing? The word of a runtime still counts. */
-static bool is_shown(const struct work *call, enum evidence evidence)
-{
-	const struct process *p = call->span.process;
-
-	return evidence == EVIDENCE_CONTEXT || !p || !p->hops || p->open <= 1;
-}
-
 void hold_decide(struct work *call, struct work *r, enum evidence evidence)
 {
 	if (!call->settled && call->unsettled_listed) {
-		if (r && call->span.start_ns >= r->span.start_ns && is_shown(call, evidence))
+		if (r && call->span.start_ns >= r->span.start_ns &&
+		    /* Meanwhile that may have turned out; the word of a runtime still counts. */
+		    (evidence == EVIDENCE_CONTEXT || !work_hops(call)))
 			settle_parent(call, r, evidence);
 		settle_check(call, call->parent);
 		settle(call);

@@ -123,7 +123,6 @@ static void request_served(struct work *w)
 {
 	struct work *client = find_other_end(w);
 
-	w->polled = w->conn->polled;
 	cause_opened(w);
 	w->request_id_key = request_id_key(w);
 	if (w->request_id_key && table_put(&by_request_id, w->request_id_key, w))
@@ -263,6 +262,7 @@ void link_request(struct work *w, struct slice traceparent)
 		first_netns = w->conn->netns;
 	many_netns |= w->conn->netns != first_netns;
 	w->position_key = position_key(w);
+	w->polled = w->conn->polled;
 	if (w->span.kind == SPAN_SERVER)
 		request_served(w);
 	else
@@ -329,8 +329,8 @@ void link_connect(struct conn *c)
 	if (c->supposed)
 		work_ref(c->supposed);
 	cause_connecting(c);
-	/* What is opened for one may be used by whoever needs it first. */
-	if (!r || conn_hops(c))
+	/* What is opened for one may be used by whoever needs it first, and may come to be polled. */
+	if (!r || conn_hops(c) || (c->process && c->process->shares && c->nonblock))
 		return;
 	work_ref(r);
 	c->connect_for = r;

@@ -3,6 +3,7 @@
 
 #include "body.h"
 #include "conn.h"
+#include "epoll.h"
 #include "export.h"
 #include "function.h"
 #include "link.h"
@@ -30,7 +31,7 @@ int rounds_init(const struct config *config, bool summary, target_reject_fn reje
 	conns_wait = false;
 	rules_init(config->rules);
 	if ((err = work_init(config->spans_max)) || (err = links_init(config->spans_max)) ||
-	    (err = targets_init(config, reject)) || (err = conns_init(config)) ||
+	    (err = epolls_init()) || (err = targets_init(config, reject)) || (err = conns_init(config)) ||
 	    (err = bodies_init(config)) || (err = sqlite_init()) || (err = metrics_init(config)))
 		return err;
 	if (config->listen && (err = trace_store_init(config->traces_max)))
@@ -43,6 +44,7 @@ void rounds_fini(void)
 	sqlite_fini();
 	conns_fini();
 	targets_fini();
+	epolls_fini();
 	links_fini();
 	work_fini();
 	metrics_free();

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 /* Changes with every layout below or in bpf/event.h. */
-#define TAPE_VERSION 2
+#define TAPE_VERSION 3
 
 enum tape_kind {
 	TAPE_EVENT = 1, /* a record of the ring */

@@ -19,7 +19,8 @@ struct process {
 	uint64_t events_before;
 	uint32_t quiet; /* open requests that wait for something that cannot be seen (quiet.h) ... */
 	struct work *waiting_first, *waiting_last; /* ... and no answer has begun, by when they began to */
-	bool hops; /* what it does for a request goes from thread to thread, as goroutines and tasks do */
+	bool hops;   /* what it does for a request goes from thread to thread, as goroutines and tasks do */
+	bool shares; /* some threads share a loop: what they do by way of one does */
 	bool exited;
 	bool undecided;             /* executed while --exe is watched: whether it matches is not known yet */
 	bool ignored;               /* ... and it does not */

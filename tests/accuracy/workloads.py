@@ -158,6 +158,33 @@ def nginx(f):
     f.traced = [start_nginx(f, "nginx", f.address, f.backends[:2])]
 
 
+APACHE = """
+ServerRoot {folder}
+PidFile {folder}/pid
+ErrorLog {folder}/error.log
+ServerName localhost
+Listen 127.0.0.1:{port}
+StartServers 1
+ServerLimit 1
+ThreadsPerChild 64
+MaxRequestWorkers 64
+MaxKeepAliveRequests 0
+ProxyPass / http://127.0.0.1:{backend}/
+"""
+
+
+def apache(f):
+    """Threads that wait for what they call; which of them takes a client's next request is anybody's guess."""
+    f.start_backends()
+    f.address, f.calls = free_port(), 1
+    os.chmod(f.folder, 0o777)
+    modules = "".join(f"LoadModule {m}_module /usr/lib/apache2/modules/mod_{m}.so\n" for m in ("mpm_event", "authz_core", "proxy", "proxy_http"))
+    with open(f"{f.folder}/apache.conf", "w") as out:
+        out.write(modules + APACHE.format(folder=f.folder, port=f.address, backend=f.backends[0]))
+    f.traced = [f.start("apache", [need("apache2"), "-f", f"{f.folder}/apache.conf", "-DFOREGROUND"], f.address)]
+    wait_until(lambda: children(f.traced[0].pid), "Apache's child")
+
+
 NFT = """
 table ip translated {{
     chain prerouting {{ type nat hook prerouting priority dstnat; {rules} }}
@@ -229,6 +256,16 @@ def rust(f):
     f.traced = [f.start("rust", [f"{folder}/target/release/server", str(f.address), *map(str, f.backends)], f.address)]
 
 
+def asio(f):
+    if not os.path.exists("/usr/include/asio.hpp"):
+        missing("libasio-dev is not installed")
+    f.start_backends()
+    f.address = free_port()
+    program = os.path.join(BUILD, "accuracy/asio")
+    subprocess.run([need("g++"), "-std=c++20", "-O1", "-pthread", "-o", program, f"{HERE}/asio/server.cpp"], check=True)
+    f.traced = [f.start("asio", [program, str(f.address), *map(str, f.backends)], f.address)]
+
+
 def flask(f):
     f.start_backends()
     f.address, f.load_options, f.calls = free_port(), ["closes"], 3
@@ -278,6 +315,7 @@ WORKLOADS = {
     "3 event loop": workload("loop", 4),
     "3b event loop, 4 connections": workload("loop-limited", 4),
     "4 nginx": nginx,
+    "4b Apache": apache,
     "5 node": node("numbers"),
     "5b node, names and files": node("names"),
     "5c node, calls queue": node("limited"),
@@ -289,4 +327,5 @@ WORKLOADS = {
     "8 three hops": chain,
     "9 Go": go,
     "10 Rust": rust,
+    "11 C++: asio": asio,
 }

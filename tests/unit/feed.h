@@ -12,6 +12,7 @@
 
 #include "base/random.h"
 #include "conn.h"
+#include "epoll.h"
 #include "link.h"
 #include "ring.h"
 #include "settle.h"
@@ -40,6 +41,7 @@ struct end {
 	uint8_t local_ip[16], peer_ip[16];
 	uint32_t netns;
 	uint64_t id, peer_id;
+	uint64_t epoll;
 	const char *path;
 	size_t path_len;
 	uint32_t context;           /* of Python, that the one who acts here works in; 0: none */
@@ -87,6 +89,7 @@ static inline void feed_start(uint32_t connections_max, uint32_t spans_max)
 	assert_int_equal(random_init(), 0);
 	assert_int_equal(work_init(spans_max), 0);
 	assert_int_equal(links_init(spans_max), 0);
+	assert_int_equal(epolls_init(), 0);
 	assert_int_equal(targets_init(&feed_config, feed_reject), 0);
 	assert_int_equal(conns_init(&feed_config), 0);
 	assert_int_equal(sqlite_init(), 0);
@@ -126,6 +129,7 @@ static inline int feed_stop(void **state)
 	sqlite_fini();
 	conns_fini();
 	targets_fini();
+	epolls_fini();
 	links_fini();
 	work_fini();
 	return 0;
@@ -204,6 +208,7 @@ static inline void feed_conn(const struct end *e)
 		.cause_sock = feed_cause(e->tid)->sock,
 		.id = e->id,
 		.peer_id = e->peer_id,
+		.epoll = e->epoll,
 	};
 
 	memcpy(r.local_ip, e->local_ip, 16);

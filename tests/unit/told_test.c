@@ -227,6 +227,55 @@ static void threads_that_take_over(void **state)
 	assert_true(children_of("/for-b", NULL, EVIDENCE_UNKNOWN) >= 99);
 }
 
+/* They serve clients of their own, but what is due is taken by either from the same epoll instance, or not.
+ */
+static void serve_with(uint64_t epoll_of_a, uint64_t epoll_of_b)
+{
+	start();
+	a.epoll = epoll_of_a;
+	b.epoll = epoll_of_b;
+	a.sock = 11;
+	b.sock = 12;
+	feed_conn(&a);
+	feed_conn(&b);
+	serve_by_two(false, 100);
+	feed_end();
+}
+
+static void threads_that_share(void **state)
+{
+	(void)state;
+	serve_with(7, 7);
+	assert_int_equal(children_of("/for-a", NULL, EVIDENCE_UNKNOWN), 100);
+	assert_int_equal(children_of("/for-b", NULL, EVIDENCE_UNKNOWN), 100);
+}
+
+static void threads_that_do_not_share(void **state)
+{
+	(void)state;
+	serve_with(7, 8);
+	assert_true(children_of("/for-a", "/a", EVIDENCE_TURN) > 80);
+	assert_true(children_of("/for-b", "/b", EVIDENCE_TURN) > 80);
+}
+
+/* Who waits for each answer where the call was made works for nobody else meanwhile, whoever watches the
+ * clients. */
+static void threads_that_wait(void **state)
+{
+	(void)state;
+	start();
+	a.epoll = b.epoll = 7;
+	a.sock = 11;
+	b.sock = 12;
+	feed_conn(&a);
+	feed_conn(&b);
+	call_a.data_flags = call_b.data_flags = 0;
+	serve_by_two(false, 100);
+	feed_end();
+	assert_true(children_of("/for-a", "/a", EVIDENCE_THREAD) >= 99);
+	assert_true(children_of("/for-b", "/b", EVIDENCE_THREAD) >= 99);
+}
+
 /* Who only reads what others have called for leaves them their own. */
 static void thread_that_reads(void **state)
 {
@@ -319,6 +368,9 @@ int main(void)
 		spine_test(threads_of_tasks),
 		spine_test(threads_of_their_own),
 		spine_test(threads_that_take_over),
+		spine_test(threads_that_share),
+		spine_test(threads_that_do_not_share),
+		spine_test(threads_that_wait),
 		spine_test(thread_that_reads),
 		spine_test(several),
 		spine_test(turn_gone),
