@@ -166,9 +166,11 @@ ServerName localhost
 Listen 127.0.0.1:{port}
 StartServers 1
 ServerLimit 1
-ThreadsPerChild 64
-MaxRequestWorkers 64
+ThreadLimit 512
+ThreadsPerChild 512
+MaxRequestWorkers 512
 MaxKeepAliveRequests 0
+KeepAliveTimeout 600
 ProxyPass / http://127.0.0.1:{backend}/
 """
 
