@@ -14,30 +14,31 @@
 #define EPOLLONESHOT (1U << 30)
 #define EPOLLET      (1U << 31)
 
-/* The file's entry in the epoll instance that watches it; 0: none, or not level-triggered. */
-static __always_inline __u64 turn_item(const struct file *file)
+/* The file's entry in the epoll instance that watches it; NULL: none does. */
+static __always_inline struct epitem *watching(const struct file *file)
 {
 	struct hlist_head *entries = file->f_ep;
 	struct hlist_node *node = entries ? entries->first : NULL;
-	struct epitem *item;
 
 	if (!node)
-		return 0;
-	item = (struct epitem *)((__u64)node - bpf_core_field_offset(struct epitem, fllink));
-	return BPF_CORE_READ(item, event.events) & (EPOLLET | EPOLLONESHOT) ? 0 : (__u64)item;
+		return NULL;
+	return (struct epitem *)((__u64)node - bpf_core_field_offset(struct epitem, fllink));
+}
+
+/* That entry if it is level-triggered; else 0. */
+static __always_inline __u64 turn_item(const struct file *file)
+{
+	struct epitem *item = watching(file);
+
+	return !item || BPF_CORE_READ(item, event.events) & (EPOLLET | EPOLLONESHOT) ? 0 : (__u64)item;
 }
 
 /* Identifies the epoll instance that watches the file; 0: none. */
 static __always_inline __u64 turn_epoll(const struct file *file)
 {
-	struct hlist_head *entries = file->f_ep;
-	struct hlist_node *node = entries ? entries->first : NULL;
-	struct epitem *item;
+	struct epitem *item = watching(file);
 
-	if (!node)
-		return 0;
-	item = (struct epitem *)((__u64)node - bpf_core_field_offset(struct epitem, fllink));
-	return (__u64)BPF_CORE_READ(item, ep);
+	return item ? (__u64)BPF_CORE_READ(item, ep) : 0;
 }
 
 enum file_kind {
