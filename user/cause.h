@@ -59,7 +59,7 @@ struct thread {
 	bool told;            /* its runtime tells what it works for */
 	bool in_turn;         /* it was seen to send before it was back in its loop */
 	bool answers;         /* it has answered requests that other threads received */
-	bool makes_calls;     /* ... or has made any */
+	bool makes_calls;     /* it has made calls */
 	uint64_t answered_ns; /* when it began to send an answer last */
 	uint64_t woken_sock;  /* what it was counted for last as woken for a request that is not known ... */
 	uint32_t woken_pos;
