@@ -4,7 +4,7 @@
 
 #include "maps.bpf.h"
 
-#define WAKE_IDLE_NS 40000000ULL /* a lone event wakes the agent when nothing has for this long */
+#define WAKE_IDLE_NS 48000000ULL /* a lone event wakes the agent when nothing has for this long */
 #define WAKE_BUSY_NS 2000000ULL  /* no more than one wake-up in this time, however much waits */
 
 __u64 last_wake_ns __weak = 0;

@@ -124,10 +124,12 @@ static bool may_be_known(char letter)
 #undef BIT
 }
 
+/* Of the same length, few share even the bits of their first letters. */
 static const struct known_field *find_field(struct slice name)
 {
 	for (size_t i = 0; i < sizeof(known_fields) / sizeof(known_fields[0]); i++)
-		if (known_fields[i].name.len == name.len && slice_ieq(known_fields[i].name, name))
+		if (known_fields[i].name.len == name.len && !((known_fields[i].name.p[0] ^ name.p[0]) & 31) &&
+		    slice_ieq(known_fields[i].name, name))
 			return &known_fields[i];
 	return NULL;
 }
