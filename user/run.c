@@ -134,24 +134,33 @@ static int add_targets(const struct config *config, pid_t command)
 
 static bool plans; /* functions are traced */
 
-static void look_for_hopping(uint32_t pid)
+static int see_mapping(const struct mapping *m, void *arg)
 {
-	if (hopping_is(pid) && target_hops(pid))
-		tape_add(TAPE_HOPS, &pid, sizeof(pid));
+	bool *hops = arg;
+
+	*hops |= hopping_is(m);
+	sqlite_probes_see(m);
+	runtimes_see(m);
+	return 0;
 }
 
-static void look_for_libraries(uint32_t pid)
+/* Finds out what code a process runs. */
+static void look_at(uint32_t pid)
 {
-	look_for_hopping(pid);
-	sqlite_probes_look(pid);
-	runtimes_look(pid);
+	bool hops = false;
+
+	look_remember(pid);
+	mappings_each(pid, see_mapping, &hops);
+	runtimes_seen(pid);
+	if (hops && target_hops(pid))
+		tape_add(TAPE_HOPS, &pid, sizeof(pid));
 }
 
 static void plan_found(uint32_t pid)
 {
 	if (plans)
 		plan_process(pid);
-	look_for_libraries(pid);
+	look_at(pid);
 }
 
 /* Traces the functions that were asked for, in what runs already; later in what is found. Returns 0, -ENOENT
@@ -176,7 +185,7 @@ static int plan_functions(const struct config *config)
 	return plan_verify();
 }
 
-/* Traces what SQLite executes where it runs already; later where it is found. */
+/* Traces what SQLite executes where it is found. */
 static void plan_sqlite(const struct config *config)
 {
 	struct sqlite_programs programs;
@@ -188,17 +197,9 @@ static void plan_sqlite(const struct config *config)
 	sqlite_probes_open(config, &programs);
 	if (config->command && find_program(config->command[0], path) == 0)
 		sqlite_probes_look_file(path);
-	targets_each(sqlite_probes_look);
 }
 
 static bool runtimes[RUNTIMES_LEN]; /* that are asked */
-
-/* Where they run already; later where they are found. */
-static void plan_runtimes(void)
-{
-	runtimes_open(runtimes, hook_runtime);
-	targets_each(runtimes_look);
-}
 
 /* Calls that are open are not seen to return: they end, as incomplete. */
 static void switch_functions(bool traced, uint64_t now_ns)
@@ -207,7 +208,8 @@ static void switch_functions(bool traced, uint64_t now_ns)
 		if (plans)
 			plan_resume();
 		sqlite_probes_resume();
-		plan_runtimes();
+		runtimes_open(runtimes, hook_runtime);
+		targets_each(look_at);
 		return;
 	}
 	if (plans) {
@@ -304,7 +306,7 @@ static bool after_poll(void)
 		hook_read_counters();
 		plan_tick(now);
 		sqlite_probes_tick(now);
-		look_again(look_for_libraries);
+		look_again(look_at);
 	}
 	return waits;
 }
@@ -426,9 +428,9 @@ int run(const struct config *config, bool attach)
 	if (err)
 		return err == -ENOENT ? EXIT_USAGE : EXIT_FAILED;
 	plan_sqlite(config);
-	targets_each(look_for_hopping);
 	memcpy(runtimes, config->runtimes, sizeof(runtimes));
-	plan_runtimes();
+	runtimes_open(runtimes, hook_runtime);
+	targets_each(look_at);
 	targets_on_found(plan_found);
 	if (export_start(config))
 		return EXIT_FAILED;

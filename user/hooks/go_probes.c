@@ -78,32 +78,30 @@ static struct search search = {
 	.what = "which goroutine does what", .text = GO_SEND, .may_have = may_be_go, .found = follow
 };
 
-static int see_mapping(const struct mapping *m, void *arg)
+static bool followed; /* of what the process has mapped, something is */
+
+static void see(const struct mapping *m)
 {
 	int number = search_file(&search, m);
 	const struct file *f = number < 0 ? NULL : &files[number];
-	bool *is_followed = arg;
 	uint32_t offset;
 
 	if (!f || !f->goid_offset)
-		return 0;
-	*is_followed = true;
+		return;
+	followed = true;
 	if (bpf_map_lookup_elem(gos_fd, &m->pid, &offset) == 0 && offset == f->goid_offset)
-		return 0;
+		return;
 	if (bpf_map_update_elem(gos_fd, &m->pid, &f->goid_offset, BPF_ANY))
 		log_warn("which goroutine of process %u does what is not seen: %s", m->pid, strerror(errno));
 	++*kernel.generation;
-	return 0;
 }
 
-static void look(uint32_t pid)
+static void seen(uint32_t pid)
 {
-	bool is_followed = false;
-
-	mappings_each(pid, see_mapping, &is_followed);
 	/* It executes something else by now, or another one had its id. */
-	if (!is_followed && bpf_map_delete_elem(gos_fd, &pid) == 0)
+	if (!followed && bpf_map_delete_elem(gos_fd, &pid) == 0)
 		++*kernel.generation;
+	followed = false;
 }
 
 static void open_all(const struct runtime_kernel *k)
@@ -125,4 +123,4 @@ static void close_all(void)
 		take_off(&files[i]);
 }
 
-const struct runtime_probes go_probes = { .open = open_all, .close = close_all, .look = look };
+const struct runtime_probes go_probes = { .open = open_all, .close = close_all, .see = see, .seen = seen };

@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "mapping.h"
 #include "seen.h"
 
 /* What such a program's file holds, whether or not it was stripped. */
@@ -42,13 +41,7 @@ static bool is_library(const struct mapping *m)
 	return false;
 }
 
-static int see_mapping(const struct mapping *m, void *arg)
+bool hopping_is(const struct mapping *m)
 {
-	(void)arg;
 	return m->executable ? is_marked(m) : is_library(m);
-}
-
-bool hopping_is(uint32_t pid)
-{
-	return mappings_each(pid, see_mapping, NULL) > 0;
 }

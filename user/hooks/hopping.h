@@ -5,8 +5,7 @@
  */
 #pragma once
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "mapping.h"
 
-/* Is the process's program one of those, by its file and its libraries? */
-bool hopping_is(uint32_t pid);
+/* Is this the code of one of those, or a library that such a program runs in? */
+bool hopping_is(const struct mapping *m);

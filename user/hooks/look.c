@@ -10,10 +10,15 @@
 static uint32_t first, next; /* of the targets, those that are looked at this time */
 static void (*looking)(uint32_t pid);
 
+static struct mapped last[REMEMBERED];
+
+void look_remember(uint32_t pid)
+{
+	mappings_changed(pid, &last[pid % REMEMBERED]);
+}
+
 static void look_at(uint32_t pid)
 {
-	static struct mapped last[REMEMBERED];
-
 	if (next >= first && next < first + LOOKS && mappings_changed(pid, &last[pid % REMEMBERED]))
 		looking(pid);
 	next++;

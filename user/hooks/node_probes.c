@@ -54,16 +54,9 @@ static struct search search = {
 	.what = "what Node.js puts off", .text = NODE_EXECUTION, .may_have = may_be_node, .found = follow
 };
 
-static int see_mapping(const struct mapping *m, void *arg)
+static void see(const struct mapping *m)
 {
-	(void)arg;
 	search_file(&search, m);
-	return 0;
-}
-
-static void look(uint32_t pid)
-{
-	mappings_each(pid, see_mapping, NULL);
 }
 
 static void open_all(const struct runtime_kernel *k)
@@ -82,4 +75,4 @@ static void close_all(void)
 	}
 }
 
-const struct runtime_probes node_probes = { .open = open_all, .close = close_all, .look = look };
+const struct runtime_probes node_probes = { .open = open_all, .close = close_all, .see = see };

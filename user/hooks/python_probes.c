@@ -84,16 +84,15 @@ static struct search search = { .what = "which task of Python does what",
 				.may_have = may_be_python,
 				.found = follow };
 
-static int see_mapping(const struct mapping *m, void *arg)
+static void see(const struct mapping *m)
 {
 	int number = search_file(&search, m);
 	const struct file *f = number < 0 ? NULL : &files[number];
 	const struct symbol *copy = f ? &f->code.copy : NULL;
 	struct python python;
 
-	(void)arg;
 	if (!f || !f->copying || copy->offset < m->offset || copy->offset - m->offset >= m->end - m->start)
-		return 0;
+		return;
 	python = f->code.python;
 	if (python.storage != PYTHON_THREAD)
 		python.thread_state += m->start - m->offset - (copy->address - copy->offset);
@@ -101,12 +100,6 @@ static int see_mapping(const struct mapping *m, void *arg)
 				BPF_ANY))
 		log_warn("which task of Python in process %u does what is not seen: %s", m->pid,
 			 strerror(errno));
-	return 0;
-}
-
-static void look(uint32_t pid)
-{
-	mappings_each(pid, see_mapping, NULL);
 }
 
 static void open_all(const struct runtime_kernel *k)
@@ -135,4 +128,4 @@ static void close_all(void)
 	forget_contexts();
 }
 
-const struct runtime_probes python_probes = { .open = open_all, .close = close_all, .look = look };
+const struct runtime_probes python_probes = { .open = open_all, .close = close_all, .see = see };

@@ -32,9 +32,16 @@ void runtimes_close(void)
 	}
 }
 
-void runtimes_look(uint32_t pid)
+void runtimes_see(const struct mapping *m)
 {
 	for (unsigned i = 0; i < RUNTIMES_LEN; i++)
 		if (opened[i])
-			probes[i]->look(pid);
+			probes[i]->see(m);
+}
+
+void runtimes_seen(uint32_t pid)
+{
+	for (unsigned i = 0; i < RUNTIMES_LEN; i++)
+		if (opened[i] && probes[i]->seen)
+			probes[i]->seen(pid);
 }

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "../../bpf/event.h"
+#include "mapping.h"
 
 /* The kernel's side of one. */
 struct runtime_kernel {
@@ -23,8 +24,10 @@ struct runtime_probes {
 	void (*open)(const struct runtime_kernel *kernel);
 	/* Takes all off: what was seen before counts no more. */
 	void (*close)(void);
-	/* Follows it in a process, if that runs one that lets us. */
-	void (*look)(uint32_t pid);
+	/* Follows it, if this is one that lets us. */
+	void (*see)(const struct mapping *m);
+	/* All was seen that the process has mapped. NULL: that does not matter. */
+	void (*seen)(uint32_t pid);
 };
 
 #define RUNTIME(name, option, map, map_len, help) extern const struct runtime_probes name##_probes;
@@ -38,5 +41,6 @@ void runtimes_open(const bool wanted[RUNTIMES_LEN],
 /* Closes those that are open. */
 void runtimes_close(void);
 
-/* Follows those that are open in a process. */
-void runtimes_look(uint32_t pid);
+/* Follows those that are open in what a process has mapped; all that it has was seen. */
+void runtimes_see(const struct mapping *m);
+void runtimes_seen(uint32_t pid);

@@ -12,7 +12,6 @@
 #include "../base/log.h"
 #include "../sqlite.h"
 #include "../stats.h"
-#include "../target.h"
 #include "load.h"
 #include "mapping.h"
 #include "refusal.h"
@@ -95,7 +94,6 @@ void sqlite_probes_resume(void)
 	seen.len = 0;
 	last_ns = 0;
 	off = false;
-	targets_each(sqlite_probes_look);
 }
 
 /* NULL: no program is put there. */
@@ -245,29 +243,21 @@ static bool may_have_sqlite(const struct mapping *m)
 	return m->executable || strstr(mapping_base(m), "sqlite");
 }
 
-static int see_mapping(const struct mapping *m, void *arg)
+void sqlite_probes_see(const struct mapping *m)
 {
 	char root[32];
 
-	(void)arg;
-	if (!may_have_sqlite(m) || !is_new(m->device, m->inode))
-		return 0;
+	if (off || !may_have_sqlite(m) || !is_new(m->device, m->inode))
+		return;
 	if (process_is_filtered(m->pid) && probes_kill_filtered(programs.step, programs.stepped)) {
 		log_warn("SQLite in %s is not traced: process %u has a seccomp filter, which on this kernel "
 			 "kills it "
 			 "when a traced function returns",
 			 m->name, m->pid);
-		return 0;
+		return;
 	}
 	snprintf(root, sizeof(root), "/proc/%u/root", m->pid);
 	look_into(m->path, root, m->name, m);
-	return 0;
-}
-
-void sqlite_probes_look(uint32_t pid)
-{
-	if (!off)
-		mappings_each(pid, see_mapping, NULL);
 }
 
 void sqlite_probes_look_file(const char *path)

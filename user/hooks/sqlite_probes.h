@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "../config.h"
+#include "mapping.h"
 
 struct sqlite_programs {
 	const struct bpf_program *step, *stepped, *reset, *executed;
@@ -20,12 +21,13 @@ void sqlite_probes_open(const struct config *config, const struct sqlite_program
 /* Takes all off. */
 void sqlite_probes_close(void);
 
-/* Takes all off for a time, and puts it back. */
+/* Takes all off for a time; from resume() on it is put on what is seen from then on. */
 void sqlite_probes_pause(uint64_t now_ns);
 void sqlite_probes_resume(void);
 
-/* Traces the SQLite of a process, if it has one; nothing happens when that was found before. */
-void sqlite_probes_look(uint32_t pid);
+/* Traces the SQLite in what a process has mapped, if there is one; nothing happens when that was found
+ * before. */
+void sqlite_probes_see(const struct mapping *m);
 
 /* The same for an executable that is to be started. */
 void sqlite_probes_look_file(const char *path);
