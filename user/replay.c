@@ -116,7 +116,7 @@ static int play(struct tape *r, const char *path)
 			break;
 	if (n < 0)
 		log_error("%s: cut or broken at byte %zu; what came before it is shown", path, r->at);
-	if (kind != TAPE_END)
+	if (n < 0 || kind != TAPE_END)
 		rounds_end(last_ns);
 	return n;
 }
