@@ -196,14 +196,15 @@ bool conn_announced(const struct event_conn *e)
 	else
 		c->path_len = (uint8_t)strnlen(c->path, c->path_len);
 	end_add(c);
+	/* Whoever may share one that there is no room for. */
+	if (e->epoll && !c->epoll && !(c->epoll = epoll_get(e->h.pid, e->epoll)))
+		p->shares = true;
 	if (known)
 		return true;
 	set_owner(c, &e->h, p);
 	c->fresh = e->h.flags & EVENT_FRESH;
 	c->client = e->h.flags & EVENT_CLIENT;
 	c->accepted = e->h.flags & EVENT_ACCEPTED;
-	if (e->epoll)
-		c->epoll = epoll_get(e->h.pid, e->epoll);
 	if (c->client && !e->local_port) {
 		c->connect_ns = e->h.time_ns;
 		set_cause(c, &e->h, e->cause_sock, e->woken_sock, e->woken_pos);

@@ -41,31 +41,31 @@ static int is_same(const void *value, const void *arg)
 struct epoll *epoll_get(uint32_t pid, uint64_t id)
 {
 	const struct epoll same = { .id = id, .pid = pid };
-	struct epoll *l = table_find(&by_id, hash_mix(pid, id), is_same, &same);
+	struct epoll *e = table_find(&by_id, hash_mix(pid, id), is_same, &same);
 
-	if (!l) {
-		l = pool_get(&pool);
-		if (!l)
+	if (!e) {
+		e = pool_get(&pool);
+		if (!e)
 			return NULL;
-		*l = same;
-		table_put(&by_id, hash_mix(pid, id), l);
+		*e = same;
+		table_put(&by_id, hash_mix(pid, id), e);
 	}
-	l->refs++;
-	return l;
+	e->refs++;
+	return e;
 }
 
-void epoll_unref(struct epoll *l)
+void epoll_unref(struct epoll *e)
 {
-	if (!l || --l->refs > 0)
+	if (!e || --e->refs > 0)
 		return;
-	table_remove(&by_id, hash_mix(l->pid, l->id), l);
-	pool_put(&pool, l);
+	table_remove(&by_id, hash_mix(e->pid, e->id), e);
+	pool_put(&pool, e);
 }
 
-bool epoll_is_shared(struct epoll *l, uint32_t tid)
+bool epoll_is_shared(struct epoll *e, uint32_t tid)
 {
-	if (!l->tid)
-		l->tid = tid;
-	l->shared |= l->tid != tid;
-	return l->shared;
+	if (!e->tid)
+		e->tid = tid;
+	e->shared |= e->tid != tid;
+	return e->shared;
 }

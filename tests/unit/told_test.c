@@ -258,6 +258,19 @@ static void threads_that_do_not_share(void **state)
 	assert_true(children_of("/for-b", "/b", EVIDENCE_TURN) > 80);
 }
 
+/* There is no room to know who shares an instance. */
+static void threads_that_may_share(void **state)
+{
+	uint64_t id = 100;
+
+	(void)state;
+	while (epoll_get(PID_SERVER, id))
+		id++;
+	serve_with(7, 8);
+	assert_int_equal(children_of("/for-a", NULL, EVIDENCE_UNKNOWN), 100);
+	assert_int_equal(children_of("/for-b", NULL, EVIDENCE_UNKNOWN), 100);
+}
+
 /* Who waits for each answer where the call was made works for nobody else meanwhile, whoever watches the
  * clients. */
 static void threads_that_wait(void **state)
@@ -370,6 +383,7 @@ int main(void)
 		spine_test(threads_that_take_over),
 		spine_test(threads_that_share),
 		spine_test(threads_that_do_not_share),
+		spine_test(threads_that_may_share),
 		spine_test(threads_that_wait),
 		spine_test(thread_that_reads),
 		spine_test(several),

@@ -21,15 +21,23 @@ static const char *const libraries[] = { "libcoreclr.so" /* .NET: tasks run on i
 static struct seen seen;
 static bool marked[SEEN_MAX]; /* files, by their number */
 
+static bool has_mark(const char *path)
+{
+	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++)
+		if (file_mentions(path, marks[i].bytes, marks[i].len))
+			return true;
+	return false;
+}
+
 static bool is_marked(const struct mapping *m)
 {
 	bool is_new;
 	int number = seen_file(&seen, m->device, m->inode, &is_new);
 
 	if (number < 0)
-		return false;
-	for (size_t i = 0; is_new && i < sizeof(marks) / sizeof(marks[0]); i++)
-		marked[number] |= file_mentions(m->path, marks[i].bytes, marks[i].len);
+		return has_mark(m->path);
+	if (is_new)
+		marked[number] = has_mark(m->path);
 	return marked[number];
 }
 

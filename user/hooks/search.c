@@ -28,7 +28,7 @@ int search_file(struct search *s, const struct mapping *m)
 		return -ENOENT;
 	number = seen_file(&s->seen, m->device, m->inode, &is_new);
 	if (number < 0 && !s->full)
-		log_warn("%s is seen in the first %d files only that may tell", s->what, SEEN_MAX);
+		log_warn("%s is seen only in the first %d files that may tell", s->what, SEEN_MAX);
 	s->full |= number < 0;
 	if (number >= 0 && is_new)
 		look_into(s, m, (size_t)number);
