@@ -97,7 +97,7 @@ import (
 
 func main() {
 	os.Stdin.Read(make([]byte, 1))
-	syscall.Exec("/bin/sleep", []string{"sleep", "60"}, os.Environ())
+	syscall.Exec("/bin/cat", []string{"cat"}, os.Environ())
 }
 """
 
