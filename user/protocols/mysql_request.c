@@ -191,7 +191,7 @@ static void read_body(struct mysql *my, const struct command *command, struct sl
 	case BODY_TEXT:
 		m->text = body;
 		m->latest = KEY_LAST;
-		my->prepared_last = true;
+		my->prepared_last = body.len > 0;
 		break;
 	case BODY_STATEMENT:
 		set_statement(my, int_at(body, 0, 4), m);
